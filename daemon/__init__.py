@@ -1,0 +1,1 @@
+"""The process around the engine: PostgreSQL, actors, commands. Everything that touches the world."""
