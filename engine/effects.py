@@ -48,7 +48,14 @@ class SetErrorMode:
     resume: bool
 
 
-Effect: TypeAlias = Reply | Suggest | Log | SetErrorMode
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the transcript, the history and the logs may show of a secret answer, in place of its text."""
+
+    text: str
+
+
+Effect: TypeAlias = Reply | Suggest | Log | SetErrorMode | Shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""A plan: numbered steps, immutable, named by the hash of its sources, and what follows each step.
+
+Numbers go in reading order, so the steps inside a step are a contiguous range: `last_inside`.
+What follows: n > 0 is the next step; n < 0 means that a block of step -n ends; 0 that the procedure ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.errors import Problem
+from engine.expressions import names_of
+from engine.steps import Block, Step
+
+Mode = Literal["workflow", "direct"]
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """One callable unit: a script's own body (`parameters` are its PARAMs), or a SUB or FUNCTION of it."""
+
+    name: str
+    script: str
+    parameters: tuple[str, ...]
+    body: Block
+    whole_script: bool = False
+
+    @property
+    def first(self) -> int:
+        """The number of its first step; 0 for an empty body."""
+        return self.body[0].place.number if self.body else 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What scripts compile to. `script` is the main one; `sources` maps every path to its text."""
+
+    script: str
+    mode: Mode
+    sources: Mapping[str, str]
+    procedures: Mapping[str, Procedure]
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        steps: dict[int, Step] = {}
+        follows: dict[int, int] = {}
+        parents: dict[int, tuple[int, int]] = {}
+        last: dict[int, int] = {}
+        for procedure in self.procedures.values():
+            _index(procedure.body, 0, 0, steps, follows, parents, last)
+        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "follows", follows)
+        object.__setattr__(self, "parents", parents)
+        object.__setattr__(self, "last_inside", last)
+        object.__setattr__(self, "temporaries", {n: t for n, s in steps.items() if (t := temporaries_of(s))})
+        object.__setattr__(self, "hash", hash_sources(self.script, self.mode, self.sources))
+
+    steps: Mapping[int, Step] = field(init=False, compare=False, repr=False)
+    follows: Mapping[int, int] = field(init=False, compare=False, repr=False)
+    parents: Mapping[int, tuple[int, int]] = field(init=False, compare=False, repr=False)  # step, block
+    last_inside: Mapping[int, int] = field(init=False, compare=False, repr=False)
+    temporaries: Mapping[int, tuple[str, ...]] = field(init=False, compare=False, repr=False)
+    hash: str = field(init=False, compare=False)
+
+    @property
+    def main(self) -> Procedure:
+        """The procedure an execution begins with."""
+        return self.procedures[self.script]
+
+    def source_line(self, step: Step) -> str:
+        """Return the line of source a step was written on, trimmed."""
+        lines = self.sources[step.place.script].splitlines()
+        return lines[step.place.line - 1].strip() if step.place.line <= len(lines) else ""
+
+
+def hash_sources(script: str, mode: Mode, sources: Mapping[str, str]) -> str:
+    """Return the name of a plan: SHA-256 over its mode, its main script and all its sources, in hex."""
+    canonical = json.dumps([script, mode, sorted(sources.items())], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def temporaries_of(step: Step) -> tuple[str, ...]:
+    """Return the results of lifted calls that a step reads: it is the last to need them."""
+    return tuple(sorted({n for e in step.expressions() for n in names_of(e) if n.startswith("$")}))
+
+
+def _index(
+    block: Block,
+    parent: int,
+    block_number: int,
+    steps: dict[int, Step],
+    follows: dict[int, int],
+    parents: dict[int, tuple[int, int]],
+    last: dict[int, int],
+) -> None:
+    for position, step in enumerate(block):
+        number = step.place.number
+        assert number not in steps, "a step's number is its own"
+        steps[number] = step
+        parents[number] = (parent, block_number)
+        follows[number] = block[position + 1].place.number if position + 1 < len(block) else -parent
+        for index, inner in enumerate(step.blocks()):
+            _index(inner, number, index, steps, follows, parents, last)
+        inside = [last[s.place.number] for inner in step.blocks() for s in inner]
+        last[number] = max([number, *inside])

@@ -1,0 +1,238 @@
+"""The checkpoint: position, frames, variables. Data only, so an execution may be dropped at any moment.
+
+The JSON that is stored is public in part (`variables`, `step_index`, `wait`); the rest is ours:
+
+    {"version": 1, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
+     "frames": [{…}], "wait": {"kind": "message", …}, "why": ["returned", …], "suggestions": […],
+     "said": "…", "asked": 2}
+
+`step_index` is the position of the innermost frame; `position` that of the outermost where they differ.
+Values are immutable by convention, so copying a state copies only its dictionaries.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+
+from engine.effects import Suggestion
+from engine.steps import BLOCK_ENDED, ENTERED, Caught, Returned, Why
+from engine.values import Value
+from engine.waits import ForMessage, ForQuery, ForTime, Wait
+
+CHECKPOINT_VERSION = 1
+
+
+class UnreadableCheckpoint(Exception):
+    """A stored state cannot be read; `newer` says that a newer engine wrote it."""
+
+    def __init__(self, message: str, newer: bool = False) -> None:
+        self.newer = newer
+        super().__init__(message)
+
+
+class StateTooLarge(Exception):
+    """The variables need more bytes than STATE_BYTES_MAX allows."""
+
+
+class Frame:
+    """One procedure being run. `base` is the index of the frame whose variables its script shares."""
+
+    __slots__ = ("base", "memos", "position", "procedure", "resume_errors", "variables")
+
+    def __init__(self, procedure: str, position: int, variables: dict[str, Value], base: int = 0) -> None:
+        self.procedure = procedure
+        self.position = position
+        self.variables = variables
+        self.memos: dict[int, Value] = {}
+        self.base = base
+        self.resume_errors = False
+
+    def copy(self) -> Frame:
+        """Return a frame that can change without changing this one."""
+        new = Frame(self.procedure, self.position, dict(self.variables), self.base)
+        new.memos = dict(self.memos)
+        new.resume_errors = self.resume_errors
+        return new
+
+
+class ExecutionState:
+    """Where an execution is and what it knows. Only the stepper changes one, and only its own copy."""
+
+    __slots__ = ("asked", "frames", "said", "suggestions", "wait", "why")
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self.frames = frames
+        self.why: Why = ENTERED
+        self.wait: Wait | None = None
+        self.suggestions: tuple[Suggestion, ...] = ()
+        self.said = ""  # the last reply of this turn: what the next HEAR asks
+        self.asked = 0  # how many questions were asked: names the prompts
+
+    def copy(self) -> ExecutionState:
+        """Return a state that can change without changing this one."""
+        new = ExecutionState([f.copy() for f in self.frames])
+        new.why, new.wait, new.suggestions = self.why, self.wait, self.suggestions
+        new.said, new.asked = self.said, self.asked
+        return new
+
+    @property
+    def current_step(self) -> int:
+        """The number of the step the execution is at, inside procedures too."""
+        return self.frames[-1].position
+
+    @property
+    def variables(self) -> dict[str, Value]:
+        """The script's own variables."""
+        return self.frames[0].variables
+
+
+def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
+    """Return the checkpoint's JSON. Raises StateTooLarge above `bytes_max` bytes, ValueError for text
+    that UTF-8 cannot hold."""
+    outer = state.frames[0]
+    data: dict[str, Any] = {
+        "version": CHECKPOINT_VERSION,
+        "variables": outer.variables,
+        "step_index": state.current_step,
+        "procedure": outer.procedure,
+    }
+    if len(state.frames) > 1:
+        data["position"] = outer.position
+        data["frames"] = [_frame_data(f) for f in state.frames[1:]]
+    if outer.memos:
+        data["memos"] = outer.memos
+    if outer.resume_errors:
+        data["resume_errors"] = True
+    if state.wait is not None:
+        data["wait"] = _wait_data(state.wait)
+    if state.why is not ENTERED:
+        data["why"] = _why_data(state.why)
+    if state.suggestions:
+        data["suggestions"] = [[s.label, s.value, s.tool] for s in state.suggestions]
+    if state.said:
+        data["said"] = state.said
+    if state.asked:
+        data["asked"] = state.asked
+    raw = msgspec.json.encode(data)
+    if bytes_max is not None and len(raw) > bytes_max:
+        raise StateTooLarge(
+            f"the variables of this conversation need {len(raw):,} bytes and may have {bytes_max:,}"
+        )
+    return raw.decode()
+
+
+def _frame_data(frame: Frame) -> dict[str, Any]:
+    return {
+        "procedure": frame.procedure,
+        "position": frame.position,
+        "variables": frame.variables,
+        "memos": frame.memos,
+        "base": frame.base,
+        "resume_errors": frame.resume_errors,
+    }
+
+
+def _wait_data(wait: Wait) -> dict[str, Any]:
+    match wait:
+        case ForMessage():
+            return {
+                "kind": "message",
+                "prompt_id": wait.prompt_id,
+                "type": wait.type,
+                "prompt": wait.prompt,
+                "choices": list(wait.choices),
+                "tries_left": wait.tries_left,
+                "deadline": wait.deadline.isoformat() if wait.deadline else None,
+                "secret": wait.secret,
+            }
+        case ForTime(until=until):
+            return {"kind": "time", "until": until.isoformat()}
+        case ForQuery():
+            raise AssertionError("a query is answered inside its turn and never stored")
+
+
+def _why_data(why: Why) -> list[Value]:
+    match why:
+        case Returned(value=value):
+            return ["returned", value]
+        case Caught(message=message, kind=kind):
+            return ["caught", message, kind]
+        case _:
+            return ["block"]
+
+
+def decode_state(text: str) -> ExecutionState:
+    """Return the state of a checkpoint. Raises UnreadableCheckpoint; never guesses."""
+    try:
+        data = msgspec.json.decode(text)
+        version = data["version"]
+        if not isinstance(version, int) or version > CHECKPOINT_VERSION:
+            raise UnreadableCheckpoint(
+                f"the checkpoint has version {version}; this engine reads up to {CHECKPOINT_VERSION}", True
+            )
+        return _state_from(data)
+    except UnreadableCheckpoint:
+        raise
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise UnreadableCheckpoint(f"the checkpoint cannot be read: {error!r}") from error
+
+
+def _state_from(data: dict[str, Any]) -> ExecutionState:
+    index = data["step_index"]
+    variables = data["variables"]
+    if not isinstance(index, int) or not isinstance(variables, dict):
+        raise UnreadableCheckpoint("the checkpoint cannot be read: its position or variables are missing")
+    outer = Frame(data.get("procedure", ""), data.get("position", index), variables)
+    outer.memos = _memos(data)
+    outer.resume_errors = data.get("resume_errors", False)
+    state = ExecutionState([outer, *(_frame_from(f) for f in data.get("frames", ()))])
+    if state.current_step != index:
+        raise UnreadableCheckpoint("the checkpoint cannot be read: its frames do not agree with its position")
+    state.wait = _wait_from(data["wait"]) if data.get("wait") else None
+    state.why = _why_from(data["why"]) if "why" in data else ENTERED
+    state.suggestions = tuple(Suggestion(*s) for s in data.get("suggestions", ()))
+    state.said = data.get("said", "")
+    state.asked = data.get("asked", 0)
+    return state
+
+
+def _memos(data: dict[str, Any]) -> dict[int, Value]:
+    return {int(number): memo for number, memo in data.get("memos", {}).items()}
+
+
+def _frame_from(data: dict[str, Any]) -> Frame:
+    frame = Frame(data["procedure"], data["position"], data["variables"], data["base"])
+    frame.memos = _memos(data)
+    frame.resume_errors = data["resume_errors"]
+    return frame
+
+
+def _wait_from(data: dict[str, Any]) -> Wait:
+    if data["kind"] == "time":
+        return ForTime(datetime.fromisoformat(data["until"]))
+    if data["kind"] != "message":
+        raise UnreadableCheckpoint(f"the checkpoint waits for “{data['kind']}”, which this engine does not know")
+    return ForMessage(
+        prompt_id=data["prompt_id"],
+        type=data["type"],
+        prompt=data["prompt"],
+        choices=tuple(data["choices"]),
+        tries_left=data["tries_left"],
+        deadline=datetime.fromisoformat(data["deadline"]) if data["deadline"] else None,
+        secret=data["secret"],
+    )
+
+
+def _why_from(data: list[Any]) -> Why:
+    match data:
+        case ["returned", value]:
+            return Returned(cast(Value, value))
+        case ["caught", str(message), str(kind)]:
+            return Caught(message, kind)
+        case ["block"]:
+            return BLOCK_ENDED
+        case _:
+            raise UnreadableCheckpoint("the checkpoint cannot be read: it does not say why its step runs")

@@ -1,0 +1,351 @@
+"""THE state machine: step, advance, deliver. Nothing else changes an execution's state.
+
+States of an execution here: *ready* (`wait` is None: its step runs for the reason `why`), *suspended*
+(`wait` is set: only an event moves it), *done* (Done was returned; the state is kept for the operator).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from engine.effects import Effect, Log, Query, Reply, SetErrorMode, Shown, Suggest
+from engine.errors import ScriptError
+from engine.events import Event, QueryAnswered, QueryFailed
+from engine.expressions import Moment
+from engine.plan import Plan, Procedure
+from engine.policy import Policy
+from engine.state import ExecutionState, Frame
+from engine.steps import (
+    BLOCK_ENDED,
+    ENTERED,
+    Ask,
+    Assignment,
+    Await,
+    Call,
+    Caught,
+    Enter,
+    Fail,
+    Here,
+    Move,
+    Next,
+    Resumed,
+    Return,
+    Returned,
+)
+from engine.values import Value, assign_path, check_value
+from engine.waits import ForMessage, ForQuery, Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an execution failed: the sentence, its kind, and where in which script."""
+
+    message: str
+    kind: str
+    script: str
+    line: int
+    step: int
+    statement: str
+
+    def __str__(self) -> str:
+        return f"{self.script}:{self.line}: {self.message} (step {self.step}: {self.statement})"
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The turn is not over: the slice's steps are used up, or with `query` the database is asked."""
+
+    state: ExecutionState
+    effects: tuple[Effect, ...]
+    steps: int
+    query: Query | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """The turn is over: the execution waits."""
+
+    state: ExecutionState
+    effects: tuple[Effect, ...]
+    steps: int
+    wait: Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The turn is over and so is the execution: `failure` is None when it completed."""
+
+    state: ExecutionState
+    effects: tuple[Effect, ...]
+    steps: int
+    value: Value = None
+    failure: Failure | None = None
+
+
+StepResult: TypeAlias = Continue | Suspend | Done
+
+
+def begin(plan: Plan, variables: Mapping[str, Value] | None = None) -> ExecutionState:
+    """Return the state in which an execution of `plan` starts, with the variables it is given."""
+    given = {name.lower(): check_value(value) for name, value in (variables or {}).items()}
+    return ExecutionState([Frame(plan.script, plan.main.first, given)])
+
+
+def deliver(state: ExecutionState, event: Event) -> ExecutionState:
+    """Return the state in which the step that waited goes on with `event`."""
+    assert state.wait is not None, "an event comes only to an execution that waits"
+    new = state.copy()
+    new.why = Resumed(event, state.wait)
+    new.wait = None
+    return new
+
+
+def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, used: int = 0) -> StepResult:
+    """Run steps until a wait, a query of the database, the end, or the end of the slice.
+
+    `used` is how many steps this turn has run already; more than `steps_per_turn_max` of them end the
+    execution with a script error that names the line. Pure: the given state is not changed.
+    """
+    run = _Run(plan, state.copy(), moment, policy)
+    for count in range(1, policy.steps_per_slice_max + 1):
+        if used + count > policy.steps_per_turn_max:
+            message = f"{policy.steps_per_turn_max:,} steps ran without waiting: is this an endless loop?"
+            return Done(run.state, tuple(run.effects), count, failure=run.failure(message, "endless"))
+        result = run.step()
+        if result is not None:
+            return replace(result, steps=count)
+    return Continue(run.state, tuple(run.effects), policy.steps_per_slice_max)
+
+
+class _Run:
+    """One slice of a turn over a state of its own."""
+
+    __slots__ = ("effects", "moment", "plan", "policy", "state")
+
+    def __init__(self, plan: Plan, state: ExecutionState, moment: Moment, policy: Policy) -> None:
+        self.plan = plan
+        self.state = state
+        self.moment = moment
+        self.policy = policy
+        self.effects: list[Effect] = []
+
+    # ── one step ──
+
+    def step(self) -> StepResult | None:
+        """Run one step; return a result where the slice ends with it."""
+        frame = self.state.frames[-1]
+        if frame.position == 0:  # the end of a procedure, or an empty script
+            return self.leave_procedure(None)
+        step = self.plan.steps[frame.position]
+        why, self.state.why = self.state.why, ENTERED
+        here = Here(why, frame.memos.get(frame.position), self.lookup(), self.moment, self.policy)
+        try:
+            if isinstance(why, Resumed) and isinstance(why.event, QueryFailed):
+                raise ScriptError(why.event.message, why.event.kind)
+            if isinstance(why, Resumed) and isinstance(why.event, QueryAnswered):
+                check_value(why.event.value)
+            return self.apply(step.run(here))
+        except ScriptError as error:
+            return self.fail(error.message, error.kind)
+
+    def lookup(self) -> Callable[[str], Value]:
+        """Return how a name is read here: the procedure's own variables, then its script's."""
+        frame = self.state.frames[-1]
+        base = self.state.frames[frame.base]
+        if base is frame:
+            return frame.variables.get
+        own, outer = frame.variables, base.variables
+        return lambda name: own[name] if name in own else outer.get(name)
+
+    def apply(self, move: Move) -> StepResult | None:
+        """Do what a step decided."""
+        frame = self.state.frames[-1]
+        match move:
+            case Next():
+                self.take(move.effects)
+                self.assign(move.sets)
+                self.go_on(move)
+            case Enter(block=block, memo=memo, sets=sets):
+                self.assign(sets)
+                self.enter(frame, block, memo)
+            case Await(wait=wait, effects=effects):
+                self.take(effects)
+                return self.suspend(wait)
+            case Ask(query=query):
+                self.state.wait = ForQuery()
+                return Continue(self.state, tuple(self.effects), 0, query)
+            case Call(procedure=name, arguments=arguments):
+                self.call(self.plan.procedures[name], arguments)
+            case Return(value=value, whole=whole):
+                if whole:
+                    return Done(self.state, tuple(self.effects), 0, value)
+                return self.leave_procedure(value)
+            case Fail(message=message, kind=kind):
+                return self.fail(message, kind)
+            case _:
+                assert_never(move)
+        return None
+
+    # ── where to ──
+
+    def go_on(self, move: Next) -> None:
+        frame = self.state.frames[-1]
+        number = frame.position
+        if move.again is not None:
+            self.forget(frame, move.again + 1, self.plan.last_inside[move.again])
+            frame.position, self.state.why = move.again, BLOCK_ENDED
+            return
+        if move.leaving is not None:
+            number = move.leaving
+            self.forget(frame, number, self.plan.last_inside[number])
+        frame.memos.pop(number, None)
+        self.forget_temporaries(frame, number)
+        self.follow(frame, number)
+
+    def follow(self, frame: Frame, number: int) -> None:
+        follows = self.plan.follows[number]
+        if follows < 0:
+            frame.position, self.state.why = -follows, BLOCK_ENDED
+        else:
+            frame.position = follows
+
+    def enter(self, frame: Frame, block: int, memo: Value) -> None:
+        if memo is not None:
+            frame.memos[frame.position] = memo
+        body = self.plan.steps[frame.position].blocks()[block]
+        if body:
+            frame.position = body[0].place.number
+        else:
+            self.state.why = BLOCK_ENDED
+
+    def forget(self, frame: Frame, first: int, last: int) -> None:
+        for number in [n for n in frame.memos if first <= n <= last]:
+            del frame.memos[number]
+
+    def forget_temporaries(self, frame: Frame, number: int) -> None:
+        for name in self.plan.temporaries.get(number, ()):
+            frame.variables.pop(name, None)
+
+    # ── procedures ──
+
+    def call(self, procedure: Procedure, arguments: tuple[Value, ...]) -> None:
+        frames = self.state.frames
+        if len(frames) > self.policy.call_depth_max:
+            raise ScriptError(
+                f"procedures call each other more than {self.policy.call_depth_max} deep", "depth"
+            )
+        given = dict(zip(procedure.parameters, arguments, strict=False))
+        given.update((name, None) for name in procedure.parameters if name not in given)
+        base = len(frames) if procedure.whole_script else frames[-1].base
+        frames.append(Frame(procedure.name, procedure.first, given, base))
+
+    def leave_procedure(self, value: Value) -> StepResult | None:
+        """End the innermost procedure; its caller's step runs next. The outermost ends the execution."""
+        if len(self.state.frames) == 1:
+            return Done(self.state, tuple(self.effects), 0, value)
+        self.state.frames.pop()
+        self.state.why = Returned(value)
+        return None
+
+    # ── variables and effects ──
+
+    def assign(self, sets: tuple[Assignment, ...]) -> None:
+        frame = self.state.frames[-1]
+        base = self.state.frames[frame.base]
+        for item in sets:
+            home = frame.variables if item.name in frame.variables else base.variables
+            if item.name not in home:
+                home = frame.variables
+            if item.path:
+                home[item.name] = assign_path(home.get(item.name), item.path, item.value)
+            else:
+                home[item.name] = item.value
+
+    def take(self, effects: tuple[Effect, ...]) -> None:
+        state = self.state
+        for effect in effects:
+            match effect:
+                case Reply():
+                    if state.suggestions:
+                        effect = replace(effect, suggestions=state.suggestions + effect.suggestions)
+                        state.suggestions = ()
+                    state.said = effect.content
+                    self.effects.append(effect)
+                case Suggest(suggestion=None):
+                    state.suggestions = ()
+                case Suggest(suggestion=suggestion):
+                    state.suggestions = (*state.suggestions, suggestion)
+                case SetErrorMode(resume=resume):
+                    state.frames[-1].resume_errors = resume
+                case Log() | Shown():
+                    self.effects.append(effect)
+                case _:
+                    assert_never(effect)
+
+    def suspend(self, wait: Wait) -> Suspend:
+        state = self.state
+        if isinstance(wait, ForMessage):
+            if not wait.prompt_id:
+                state.asked += 1
+                wait = replace(
+                    wait, prompt_id=f"{state.current_step}.{state.asked}", prompt=wait.prompt or state.said
+                )
+            self.hang_suggestions()
+        state.said = ""
+        state.wait = wait
+        return Suspend(state, tuple(self.effects), 0, wait)
+
+    def hang_suggestions(self) -> None:
+        """Give the buttons nobody has shown yet to the last reply of this turn, under the question."""
+        if not self.state.suggestions:
+            return
+        for index in range(len(self.effects) - 1, -1, -1):
+            reply = self.effects[index]
+            if isinstance(reply, Reply):
+                suggestions = reply.suggestions + self.state.suggestions
+                self.effects[index] = replace(reply, suggestions=suggestions)
+                self.state.suggestions = ()
+                return
+
+    # ── errors ──
+
+    def fail(self, message: str, kind: str) -> StepResult | None:
+        """Take a script error to whoever catches it; where nobody does, the execution has failed."""
+        failure = self.failure(message, kind)
+        frames = self.state.frames
+        for depth in range(len(frames) - 1, -1, -1):
+            catcher = self.catcher(frames[depth])
+            if catcher is None and not frames[depth].resume_errors:
+                continue
+            del frames[depth + 1 :]
+            frame = frames[-1]
+            self.state.suggestions = self.state.suggestions
+            self.assign((Assignment("error", message), Assignment("err", kind)))
+            if catcher is not None:
+                self.forget(frame, catcher + 1, self.plan.last_inside[catcher])
+                frame.position, self.state.why = catcher, Caught(message, kind)
+            else:
+                self.go_on(Next())
+            return None
+        return Done(self.state, tuple(self.effects), 0, failure=failure)
+
+    def catcher(self, frame: Frame) -> int | None:
+        """Return the innermost TRY whose guarded block the frame is in, or None."""
+        number = frame.position
+        while number:
+            parent, block = self.plan.parents[number]
+            if parent and block == 0 and self.plan.steps[parent].CATCHES:
+                return parent
+            number = parent
+        return None
+
+    def failure(self, message: str, kind: str) -> Failure:
+        """Return the error with the place of the step that made it."""
+        step = self.plan.steps.get(self.state.current_step)
+        if step is None:
+            return Failure(message, kind, self.plan.script, 0, self.state.current_step, "")
+        return Failure(
+            message, kind, step.place.script, step.place.line, step.place.number, self.plan.source_line(step)
+        )

@@ -1,0 +1,303 @@
+"""Steps are open: a subclass is a keyword. Moves are closed: all that a keyword can do.
+
+A step says what it is (frozen fields), how it is written (GRAMMAR, HEADS) and what it does (`run`). It never
+sees a position, a frame or a row: it is told why it runs and answers with a Move.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, ClassVar, Self, TypeAlias
+
+from engine.effects import Effect, Query
+from engine.events import Event
+from engine.expressions import Expression, Moment, evaluate
+from engine.policy import Policy
+from engine.values import Value
+from engine.waits import Wait
+
+# ── why a step runs ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The position has come to the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEnded:
+    """The last statement of one of the step's blocks has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What the step waited or asked for has come. `wait` is the wait that it ends."""
+
+    event: Event
+    wait: Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The procedure the step called has returned."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """A statement inside the step's first block failed (TRY)."""
+
+    message: str
+    kind: str
+
+
+Why: TypeAlias = Entered | BlockEnded | Resumed | Returned | Caught
+
+ENTERED = Entered()
+BLOCK_ENDED = BlockEnded()
+
+# ── moves ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a value goes: a variable, or a place inside it (`a.b[i]`). `name` is folded to lower case."""
+
+    name: str
+    path: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A value on its way to a variable; the path is already evaluated."""
+
+    name: str
+    value: Value
+    path: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Go on with what follows this step, or with what follows the enclosing step `leaving` (EXIT),
+    or run the enclosing step `again` as though its block had ended (CONTINUE)."""
+
+    sets: tuple[Assignment, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    leaving: int | None = None
+    again: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Run block number `block` of this step; it is run again with BlockEnded when that ends."""
+
+    block: int
+    memo: Value = None
+    sets: tuple[Assignment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Suspend until the wait ends; the step is then run with Resumed."""
+
+    wait: Wait
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Have the database run a statement in the turn's transaction; the step is then run with Resumed."""
+
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run a procedure of the plan in a frame of its own; the step is then run with Returned."""
+
+    procedure: str
+    arguments: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """End the procedure with a value, or with `whole` the conversation."""
+
+    value: Value = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """A script error, as THROW makes one."""
+
+    message: str
+    kind: str = "error"
+
+
+Move: TypeAlias = Next | Enter | Await | Ask | Call | Return | Fail
+
+NEXT = Next()
+
+
+# ── steps ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Here:
+    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy."""
+
+    __slots__ = ("lookup", "memo", "moment", "policy", "why")
+
+    def __init__(
+        self, why: Why, memo: Value, lookup: Callable[[str], Value], moment: Moment, policy: Policy
+    ) -> None:
+        self.why = why
+        self.memo = memo
+        self.lookup = lookup
+        self.moment = moment
+        self.policy = policy
+
+    @property
+    def now(self) -> datetime:
+        """The clock of the turn: an aware UTC time."""
+        return self.moment.now
+
+    def value(self, expression: Expression) -> Value:
+        """Evaluate an expression over the variables here. Raises ScriptError."""
+        return evaluate(expression, self.lookup, self.moment)
+
+    def assignment(self, target: Target, value: Value) -> Assignment:
+        """Return the assignment of `value` to `target`, its path evaluated here. Raises ScriptError."""
+        if not target.path:
+            return Assignment(target.name, value)
+        return Assignment(target.name, value, tuple(self.value(e) for e in target.path))
+
+    def into(self, target: Target | None, value: Value) -> Next:
+        """Return the move that stores a result, if anyone wants it, and goes on."""
+        return NEXT if target is None else Next(sets=(self.assignment(target, value),))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step stands: its number in the plan, the script it is written in, its line from 1."""
+
+    number: int
+    script: str
+    line: int
+
+
+Block: TypeAlias = "tuple[Step, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of a block statement: the line that opens it (IF, ELSEIF, CASE, …) and its statements."""
+
+    parsed: Parsed
+    block: Block = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A statement as the grammar read it: the rule's name and its parts, expressions already lowered.
+
+    Parts are Expression, Target, text (of a named token) or another Parsed (of an inner rule).
+    """
+
+    rule: str
+    parts: tuple[Any, ...] = ()
+
+    def find(self, rule: str) -> Parsed | None:
+        """Return the first inner rule of that name, or None."""
+        return next((p for p in self.parts if isinstance(p, Parsed) and p.rule == rule), None)
+
+    def expressions(self) -> tuple[Expression, ...]:
+        """Return the expressions among the parts, in order."""
+        return tuple(p for p in self.parts if isinstance(p, Expression))
+
+    def expression_of(self, rule: str) -> Expression | None:
+        """Return the first expression of the inner rule of that name, or None where it is absent."""
+        inner = self.find(rule)
+        return inner.expressions()[0] if inner and inner.expressions() else None
+
+    def words(self) -> tuple[str, ...]:
+        """Return the texts among the parts, in order."""
+        return tuple(p for p in self.parts if isinstance(p, str))
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return the assignment targets among the parts, in order."""
+        return tuple(p for p in self.parts if isinstance(p, Target))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """All that a step is built from: its place, its statement, its sections, where its result goes,
+    the enclosing loops (kind, number; innermost last) and the lines of a BEGIN block."""
+
+    place: Place
+    parsed: Parsed
+    sections: tuple[Section, ...] = ()
+    into: Target | None = None
+    loops: tuple[tuple[str, int], ...] = ()
+    lines: Expression | None = None
+
+
+class Misuse(Exception):
+    """A statement that parses but cannot stand here or so; the compiler reports it as its error."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Step(ABC):
+    """One statement of a plan. A subclass is a keyword; its docstring is the keyword's documentation."""
+
+    place: Place
+
+    HEADS: ClassVar[tuple[str, ...]] = ()  # the words a statement of this kind begins with, upper case
+    GRAMMAR: ClassVar[str] = ""  # lark rules; the first one's name is the start symbol
+    RESULT: ClassVar[bool] = False  # whether `x = KEYWORD …` is one of its forms
+    SECTIONS: ClassVar[dict[str, str]] = {}  # words that open a further section -> rule of that line
+    CLOSERS: ClassVar[dict[str, str]] = {}  # words that close the block -> rule of that line
+    LOOP: ClassVar[str] = ""  # FOR, DO or WHILE: what EXIT calls it
+    CATCHES: ClassVar[bool] = False  # its first block is guarded: an error in it runs the step with Caught
+    RETESTS: ClassVar[bool] = False  # its head is evaluated more than once (a loop's condition)
+
+    @classmethod
+    @abstractmethod
+    def build(cls, written: Written) -> Self:
+        """Return the step that the statement writes. Raises Misuse."""
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the step's blocks, in reading order."""
+        return ()
+
+    @abstractmethod
+    def run(self, here: Here) -> Move:
+        """Return what the step does. Pure; raises ScriptError."""
+
+    def expressions(self) -> Iterator[Expression]:
+        """Yield every expression among the step's own fields (not its blocks')."""
+        for f in fields(self):
+            yield from _expressions_in(getattr(self, f.name))
+
+
+def _expressions_in(value: object) -> Iterator[Expression]:
+    match value:
+        case Expression():
+            yield value
+        case Target(path=path):
+            yield from path
+        case tuple():
+            for item in value:
+                if not isinstance(item, Step):
+                    yield from _expressions_in(item)
+        case _:
+            return
