@@ -17,7 +17,9 @@ INVALID = re.compile("[\x00\ud800-\udfff]")
 """What neither JSON nor PostgreSQL's text can hold."""
 
 BLANK = re.compile("[\\s\u200b\u200c\u200d\u2060\ufeff\x00\ud800-\udfff\x1c-\x1f]")
-WORD = re.compile(r"[^\W\d]\w*")
+MARKS = "\u0300-\u036f"
+"""Accents as characters of their own, as some systems write letters: part of a name after its first letter."""
+WORD = re.compile(rf"[^\W\d][\w{MARKS}]*")
 _PLAIN = re.compile("[^\\\\\"'$#\r\n“”„‘’]+")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 _EXPECTING = frozenset(",([{:=+-*/\\^&<>?!|%")
