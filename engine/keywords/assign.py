@@ -41,7 +41,7 @@ class Assign(Step):
 
     HEADS: ClassVar[tuple[str, ...]] = ("LET", "SET")
     GRAMMAR: ClassVar[str] = """
-        assign: ("LET"i | "SET"i)? target "=" expression
+        assign: ("LET"i | "SET"i) target "=" value
     """
 
     @classmethod
