@@ -13,7 +13,7 @@ import ast
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -36,6 +36,7 @@ from engine.values import (
     list_too_long,
     measure,
     text_too_long,
+    to_number,
     to_text,
 )
 
@@ -90,7 +91,8 @@ class Expression:
 
 def _too_much_work() -> ScriptError:
     return ScriptError(
-        "The expression does too much at once. Split it into several statements, or work on fewer items.", "limit"
+        "The expression does too much at once. Split it into several statements, or work on fewer items.",
+        "limit",
     )
 
 
@@ -101,7 +103,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         super().__init__(operators={}, functions={}, names={}, allowed_attrs={})
         self.ATTR_INDEX_FALLBACK = False
         self.lookup: Callable[[str], Value] = lambda name: None
-        self.moment = Moment(datetime.min.replace(tzinfo=timezone.utc), Random(0), ZoneInfo("UTC"))
+        self.moment = Moment(datetime.min.replace(tzinfo=UTC), Random(0), ZoneInfo("UTC"))
         self.work: float = 0
         self.nodes = {
             ast.Constant: self._constant,
@@ -115,7 +117,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             ast.Subscript: self._subscript,
             ast.Call: self._call,
         }
-        self.operators = {
+        self.operators: dict[type[ast.AST], Callable[..., Value]] = {
             ast.Add: self._add,
             ast.Sub: self._subtract,
             ast.Mult: operators.multiply,
@@ -125,7 +127,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             ast.Pow: operators.power,
             ast.BitAnd: self._join,
             ast.USub: operators.negate,
-            ast.UAdd: lambda a: +operators.to_number(a),
+            ast.UAdd: to_number,
             ast.Not: lambda a: not a,
             ast.Eq: self._equal,
             ast.NotEq: lambda a, b: not self._equal(a, b),
@@ -191,10 +193,10 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         self.work -= measure(container) * _MEASURE_WORK
         return cast(Value, container)
 
-    def _charge_deep(self, value: Value) -> None:
+    def _charge_deep(self, value: Value, weight: float = 1.0) -> None:
         """Take the work that writing a container down costs, all its levels counted."""
         if type(value) is list or type(value) is dict:
-            self.work -= measure(value) * _WRITE_WORK
+            self.work -= measure(value) * _WRITE_WORK * weight
             if self.work < 0:
                 raise _too_much_work()
 
@@ -209,7 +211,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
 
     def _compare(self, node: ast.Compare) -> Value:
         operator = self.operators[type(node.ops[0])]
-        return cast(Value, operator(self._eval(node.left), self._eval(node.comparators[0])))
+        return operator(self._eval(node.left), self._eval(node.comparators[0]))
 
     def _subscript(self, node: ast.Subscript) -> Value:
         container = self._eval(node.value)
@@ -266,12 +268,13 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         arguments = [self._eval(argument) for argument in node.args]
         for position, argument in enumerate(arguments):
             self._charge(argument, function.weight)
-            if type(argument) is list or type(argument) is dict:
-                if function.deep or function.kind_of(position) == "text":
-                    self._charge_deep(argument)
+            if function.deep or function.kind_of(position) == "text":
+                self._charge_deep(argument, function.deep or 1.0)
         converted = convert_arguments(name, function, arguments)
         result = function.call(self.moment, *converted) if function.moment else function.call(*converted)
         self._charge(result)
+        if type(result) is str and len(result) > TEXT_CHARACTERS_MAX:
+            raise text_too_long(len(result))
         return result
 
     def _lazy(self, name: str, arguments: list[ast.expr]) -> Value:
@@ -285,7 +288,11 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
                     break
             return value
         if name == "$object":
+            if len(arguments) % 2:
+                raise ScriptError("An object needs a value for each of its names.", "argument")
             values = [self._eval(argument) for argument in arguments]
+            for key in values[::2]:
+                self._charge_deep(key)
             return self._built({to_text(k): v for k, v in zip(values[::2], values[1::2], strict=True)})
         if not 2 <= len(arguments) <= 3:
             raise ScriptError(f"{shown_name(name)} takes 2 to 3 arguments, not {len(arguments)}.", "argument")
