@@ -74,7 +74,8 @@ def _encode(value: object) -> Any:
         case Expression(text=written, node=node, line=line, column=column):
             return ["=", written, line, column, encode_node(node)]
         case _:
-            return [type(value).__name__, *(_encode(getattr(value, f.name)) for f in _fields(type(value)))]
+            kind: Any = type(value)
+            return [kind.__name__, *(_encode(getattr(value, f.name)) for f in _fields(kind))]
 
 
 @cache

@@ -8,12 +8,12 @@ from typing import ClassVar, Self
 from engine.errors import ScriptError
 from engine.expressions import Expression
 from engine.steps import (
+    NEXT,
     Block,
     BlockEnded,
     Enter,
     Here,
     Move,
-    NEXT,
     Next,
     Step,
     Target,

@@ -76,7 +76,7 @@ class GetSession(Step):
     def build(cls, written: Written) -> Self:
         key = written.parsed.expressions()[0]
         text = constant_of(key)
-        if isinstance(text, str) and ("/" in text or "." in text and text.split(".")[0].lower() not in SCOPES):
+        if isinstance(text, str) and ("/" in text or ("." in text and text.split(".")[0].lower() not in SCOPES)):
             raise Misuse(
                 "this version reads only variables of the session with GET, not the web or files",
                 'for example: x = GET "session.city"',

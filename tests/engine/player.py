@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from engine.codec import decode_plan, encode_plan
@@ -38,7 +38,7 @@ class Player:
     policy: Policy = field(default_factory=Policy)
     queries: Mapping[str, Answer] = field(default_factory=dict)
     store_every_slice: bool = True
-    now: datetime = datetime(2026, 3, 14, 9, 26, tzinfo=timezone.utc)
+    now: datetime = datetime(2026, 3, 14, 9, 26, tzinfo=UTC)
     transcript: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     done: Done | None = None
