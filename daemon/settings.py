@@ -100,7 +100,8 @@ def load_settings(
     """Merge all sources and return the settings.
 
     `flags` maps dotted keys to values, None meaning not given. `environ` and `directory` (where
-    stepwell.toml is looked for) are the process's own unless given. Raises SettingsError with a line for every mistake.
+    stepwell.toml is looked for) are the process's own unless given.
+    Raises SettingsError with a line for every mistake.
     """
     environ = os.environ if environ is None else environ
     directory = directory or Path.cwd()
