@@ -95,7 +95,11 @@ def build_app() -> App:
         if importlib.util.find_spec(command.module):
             function = command.name.replace("-", "_")
             app.command(
-                f"{command.module}:{function}", name=command.name, help=command.help, group=command.group
+                f"{command.module}:{function}",
+                name=command.name,
+                help=command.help,
+                group=command.group,
+                help_epilogue="",
             )
     return app
 
