@@ -56,7 +56,7 @@ class Plan:
         object.__setattr__(self, "follows", follows)
         object.__setattr__(self, "parents", parents)
         object.__setattr__(self, "last_inside", last)
-        object.__setattr__(self, "temporaries", {n: t for n, s in steps.items() if (t := temporaries_of(s))})
+        object.__setattr__(self, "temporaries", _last_readers(steps))
         object.__setattr__(self, "hash", hash_sources(self.script, self.mode, self.sources))
 
     steps: Mapping[int, Step] = field(init=False, compare=False, repr=False)
@@ -83,9 +83,18 @@ def hash_sources(script: str, mode: Mode, sources: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def temporaries_of(step: Step) -> tuple[str, ...]:
-    """Return the results of lifted calls that a step reads: it is the last to need them."""
-    return tuple(sorted({n for e in step.expressions() for n in names_of(e) if n.startswith("$")}))
+def _last_readers(steps: Mapping[int, Step]) -> dict[int, tuple[str, ...]]:
+    """Return, by step, the results of lifted calls that it is the last to read: they are dropped behind it."""
+    readers: dict[str, int] = {}
+    for number, step in sorted(steps.items()):
+        for expression in step.expressions():
+            for name in names_of(expression):
+                if name.startswith("$"):
+                    readers[name] = number
+    by_step: dict[int, tuple[str, ...]] = {}
+    for name, number in readers.items():
+        by_step[number] = (*by_step.get(number, ()), name)
+    return by_step
 
 
 def _index(

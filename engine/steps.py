@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 from engine.effects import Effect, Query
 from engine.events import Event
 from engine.expressions import Expression, Moment, evaluate
+from engine.members import get_index
 from engine.policy import Policy
 from engine.values import Value
 from engine.waits import Wait
@@ -175,6 +176,13 @@ class Here:
         if not target.path:
             return Assignment(target.name, value)
         return Assignment(target.name, value, tuple(self.value(e) for e in target.path))
+
+    def read(self, target: Target) -> Value:
+        """Return what stands at an assignment target now; NULL where nothing does. Raises ScriptError."""
+        value = self.lookup(target.name)
+        for key in target.path:
+            value = get_index(value, self.value(key))
+        return value
 
     def into(self, target: Target | None, value: Value) -> Next:
         """Return the move that stores a result, if anyone wants it, and goes on."""

@@ -1,0 +1,331 @@
+"""Raw statements to numbered steps: lifting calls, resolving names, numbering in reading order."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from engine.errors import Problem
+from engine.expressions import Expression, is_pure_function
+from engine.grammar import ExpressionParser, Syntax, variable_name
+from engine.keywords.assign import Assign
+from engine.keywords.calls import CallProcedure, CallTool
+from engine.keywords.conditions import If
+from engine.keywords.exits import Exit
+from engine.keywords.memory import GetBotMemory
+from engine.lifting import Lifter, placed
+from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
+from engine.source import Source
+from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The counters of one plan: step numbers in reading order, and names for lifted results."""
+
+    steps: int = 0
+    temporaries: int = 0
+
+
+@dataclass(slots=True)
+class Names:
+    """What a call may mean in a script: its procedures (name to number of parameters), tools, scripts."""
+
+    procedures: dict[str, int]
+    tools: Collection[str]
+    scripts: Callable[[str], str | None]  # what an author wrote -> the path of the script it means
+
+
+@dataclass(slots=True)
+class Builder:
+    """Builds the steps of one script. Problems are collected; scripts that are called are noted."""
+
+    source: Source
+    names: Names
+    numbers: Numbers
+    problems: list[Problem] = field(default_factory=list)
+    called_scripts: list[str] = field(default_factory=list)
+    out: list[Step] = field(default_factory=list)
+    loops: list[tuple[str, int]] = field(default_factory=list)
+    line: int = 0
+
+    # ── statements ──
+
+    def block(self, statements: Iterable[Statement]) -> Block:
+        """Return the steps of statements, in order; a wrong one is a problem and left out."""
+        outer, self.out = self.out, []
+        for statement in statements:
+            self.statement(statement)
+        steps, self.out = tuple(self.out), outer
+        return steps
+
+    def statement(self, statement: Statement) -> None:
+        """Add the steps of a statement to the block being built."""
+        self.line = self.source.place(statement.offset)[0]
+        try:
+            if statement.kind is CallProcedure:
+                self.call_statement(statement)
+            elif statement.kind.RETESTS and self.retests(statement):
+                self.loop_with_calls(statement)
+            else:
+                self.plain(statement)
+        except Misuse as error:
+            self.problems.append(self.source.problem(statement.offset, error.message, error.hint))
+        except Syntax as error:
+            self.problems.append(self.source.problem(error.offset, error.message, error.hint))
+
+    def plain(self, statement: Statement) -> None:
+        """Build a statement as its keyword says."""
+        target = statement.parsed.parts[0] if statement.parsed.parts else None
+        if statement.kind is Assign and isinstance(target, RawTarget):
+            value = statement.parsed.expressions()[0]
+            if self.assigned_call(target, value):
+                return
+        parsed = self.parsed(statement.parsed)
+        into = self.target(statement.into) if statement.into else None
+        lines = None
+        if statement.block is not None:
+            reader = TreeReader(_parser(), self.source, statement.line)
+            lines = self.expression(reader.block(statement.block))
+        place = self.place()
+        sections = self.sections(statement, place, parsed)
+        written = Written(place, parsed, sections, into, tuple(self.loops), lines)
+        self.out.append(statement.kind.build(written))
+
+    def sections(self, statement: Statement, place: Place, parsed: Parsed) -> tuple[Section, ...]:
+        """Return the statement's sections with their steps. An ELSEIF whose condition needs calls becomes an
+        IF inside ELSE."""
+        if statement.kind.LOOP:
+            self.loops.append((statement.kind.LOOP, place.number))
+        built: list[Section] = []
+        for index, section in enumerate(statement.sections):
+            if index == 0:
+                built.append(Section(parsed, self.block(section.body)))
+                continue
+            self.line = self.source.place(section.line.start)[0]
+            if self.needs_calls(section.parsed):
+                if section.parsed.rule != "elseif":
+                    raise Misuse("a call cannot stand in this line", "assign it to a variable before the block")
+                built.append(Section(Parsed("else"), self.nested_if(statement, index)))
+                break
+            built.append(Section(self.parsed(section.parsed), self.block(section.body)))
+        if statement.kind.LOOP:
+            self.loops.pop()
+        return tuple(built)
+
+    def nested_if(self, statement: Statement, index: int) -> Block:
+        first = statement.sections[index]
+        parsed = RawParsed("if", first.parsed.parts)
+        rest = [RawSection(parsed, first.line, first.body), *statement.sections[index + 1 :]]
+        return self.block([Statement(If, parsed, first.line, first.line.start, sections=rest)])
+
+    def assigned_call(self, target: RawTarget, value: RawExpression) -> bool:
+        """Build `x = F(…)` as one step where F is no pure function; False where it is something else."""
+        node = value.node
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and self.is_effectful(node.func.id)):
+            return False
+        arguments = [self.lifted(a) for a in node.args]
+        self.add_call(node.func.id, node, arguments, self.target(target))
+        return True
+
+    def call_statement(self, statement: Statement) -> None:
+        """Build CALL, and a call by the bare name."""
+        first, *rest = statement.parsed.expressions()
+        into = self.target(statement.into) if statement.into else None
+        arguments = [a.node for a in rest]
+        match first.node:
+            case ast.Call(func=ast.Name(id=name), args=own) if not name.startswith(("$", ".")):
+                arguments = [*own, *arguments]
+            case ast.Name(id=name):
+                pass
+            case ast.Constant(value=str(name)):
+                self.call_script(first, name, arguments, into)
+                return
+            case _:
+                raise Misuse("CALL needs the name of a procedure, a tool or a script", 'CALL "other.bas", x')
+        lifted = [self.lifted(a) for a in arguments]
+        self.add_call(name, first.node, lifted, into)
+
+    def call_script(
+        self, first: RawExpression, name: str, arguments: list[ast.expr], into: Target | None
+    ) -> None:
+        if name.startswith(("http://", "https://", "/")):
+            raise Misuse("this version does not call addresses of the web", "its HTTP statements come later")
+        path = self.names.scripts(name)
+        if path is None:
+            raise Misuse(f"there is no script “{name}” here", "the scripts of one folder can call each other")
+        self.called_scripts.append(path)
+        values = tuple(self.lifted(a) for a in arguments)
+        self.out.append(CallProcedure(self.place(), path, values, into))
+
+    # ── calls by name ──
+
+    def is_effectful(self, name: str) -> bool:
+        """Tell whether a call of this name must be a step: procedures come before pure functions."""
+        if name.startswith(("$", ".")):
+            return False
+        return name in self.names.procedures or not is_pure_function(name)
+
+    def add_call(
+        self, name: str, node: ast.expr, arguments: Sequence[Expression], into: Target | None
+    ) -> None:
+        """Add the step of a call by name: a procedure of this script, a tool, a script of this bot."""
+        values = tuple(arguments)
+        if name in self.names.procedures:
+            if len(values) > self.names.procedures[name]:
+                count = self.names.procedures[name]
+                raise Misuse(f"{name} takes {count} argument{'s' * (count != 1)} and is given {len(values)}")
+            self.out.append(CallProcedure(self.place(), f"{self.source.name}#{name}", values, into))
+        elif name in self.names.tools:
+            self.out.append(CallTool(self.place(), name, values, into))
+        elif name in ("get_bot_memory", "getbotmemory") and len(values) == 1:
+            self.out.append(GetBotMemory(self.place(), values[0], into))
+        elif (path := self.names.scripts(name)) is not None:
+            self.called_scripts.append(path)
+            self.out.append(CallProcedure(self.place(), path, values, into))
+        else:
+            raise Syntax(self.offset_of(node), f"“{name}” is no function, procedure or tool", self.nearest(name))
+
+    def nearest(self, name: str) -> str:
+        from engine.expressions import function_names
+
+        known = [*function_names(), *self.names.procedures, *self.names.tools]
+        near = difflib.get_close_matches(name, known, 1, 0.6)
+        return f"did you mean {near[0]}?" if near else "declare it with FUNCTION, or as a tool in the configuration"
+
+    def offset_of(self, node: ast.expr) -> int:
+        """Return the offset in the file that a node's line and column say."""
+        return self.source.offset(node.lineno, node.col_offset)
+
+    # ── loops whose condition calls ──
+
+    def retests(self, statement: Statement) -> bool:
+        """Tell whether the loop's conditions need calls, which must be made again every round."""
+        return any(self.needs_calls(s.parsed) for s in statement.sections)
+
+    def loop_with_calls(self, statement: Statement) -> None:
+        """Build the loop as an endless DO with an EXIT where its condition stands."""
+        from engine.keywords.loops import Do
+
+        place = self.place()
+        self.loops.append(("DO", place.number))
+        outer, self.out = self.out, []
+        self.exit_test(statement.sections[0].parsed, place.number)
+        self.out.extend(self.block(statement.sections[0].body))
+        if len(statement.sections) > 1:
+            self.exit_test(statement.sections[1].parsed, place.number)
+        body, self.out = tuple(self.out), outer
+        self.loops.pop()
+        self.out.append(Do(place, None, None, body))
+
+    def exit_test(self, parsed: RawParsed, loop: int) -> None:
+        """Add `IF the loop is over THEN EXIT` for the condition of a loop's line, if it has one."""
+        until = any(isinstance(p, RawParsed) and p.rule == "do_until" for p in parsed.parts)
+        holders = [parsed, *(p for p in parsed.parts if isinstance(p, RawParsed))]
+        conditions = [e for h in holders for e in h.expressions()]
+        if not conditions:
+            return
+        node = self.lift(conditions[0].node)
+        over = node if until else placed(ast.UnaryOp(ast.Not(), node), node)
+        place = self.place()
+        leave = Exit(self.place(), loop)
+        self.out.append(If(place, (self.made(over, conditions[0].text),), ((leave,),)))
+
+    # ── parts of statements ──
+
+    def needs_calls(self, parsed: RawParsed) -> bool:
+        """Tell whether any expression of a line must be lifted."""
+        lifter = Lifter(self)
+        return any(
+            lifter.has_calls(p.node) if isinstance(p, RawExpression) else self.needs_calls(p)
+            for p in parsed.parts
+            if isinstance(p, RawExpression | RawParsed)
+        )
+
+    def parsed(self, raw: RawParsed) -> Parsed:
+        """Return a statement's parts with their expressions lifted."""
+        return Parsed(raw.rule, tuple(self.part(p) for p in raw.parts))
+
+    def part(self, part: RawPart) -> Expression | Target | Parsed | str:
+        """Return one part with its expressions lifted."""
+        match part:
+            case RawExpression():
+                return self.expression(part)
+            case RawTarget():
+                return self.target(part)
+            case RawParsed():
+                return self.parsed(part)
+            case _:
+                return part
+
+    def target(self, raw: RawTarget) -> Target:
+        """Return a target with its indexes lifted."""
+        return Target(raw.name, tuple(self.expression(e) for e in raw.path))
+
+    def expression(self, raw: RawExpression) -> Expression:
+        """Return an expression with its calls lifted."""
+        return self.made(self.lift(raw.node), raw.text)
+
+    def lifted(self, node: ast.expr) -> Expression:
+        """Return a part of an expression with its calls lifted."""
+        return self.made(self.lift(node), "")
+
+    def lift(self, node: ast.expr) -> ast.expr:
+        return Lifter(self).lift(node)
+
+    def made(self, node: ast.expr, text: str) -> Expression:
+        return Expression(text, node, node.lineno, node.col_offset)
+
+    # ── what lifting asks for ──
+
+    def place(self) -> Place:
+        """Return the place of the next step."""
+        self.numbers.steps += 1
+        return Place(self.numbers.steps, self.source.name, self.line)
+
+    def temporary(self) -> str:
+        """Return a new name for a result: no author can write it."""
+        self.numbers.temporaries += 1
+        return f"${self.numbers.temporaries}"
+
+    def emit_call(self, call: ast.Call, name: str, arguments: Sequence[ast.expr]) -> ast.expr:
+        """Emit the step of a call inside an expression."""
+        result = self.temporary()
+        self.add_call(name, call, [self.made(a, "") for a in arguments], Target(result))
+        return placed(ast.Name(result), call)
+
+    def emit_assign(self, temporary: str, value: ast.expr) -> None:
+        """Emit the step that gives a temporary a value."""
+        self.out.append(Assign(self.place(), Target(temporary), self.made(value, "")))
+
+    def emit_if(
+        self, condition: ast.expr, then: Callable[[], None], otherwise: Callable[[], None] | None
+    ) -> None:
+        """Emit an IF whose branches are emitted by the given functions."""
+        place = self.place()
+        outer = self.out
+        branches = []
+        for branch in (then, otherwise):
+            if branch is not None:
+                self.out = []
+                branch()
+                branches.append(tuple(self.out))
+        self.out = outer
+        self.out.append(If(place, (self.made(condition, ""),), tuple(branches)))
+
+
+def _parser() -> ExpressionParser:
+    return ExpressionParser()
+
+
+def procedure_name(statement: Statement) -> str:
+    """Return the name a SUB or FUNCTION line declares."""
+    return variable_name(next(p for p in statement.parsed.parts if isinstance(p, str)))
+
+
+def procedure_parameters(statement: Statement) -> tuple[str, ...]:
+    """Return the parameters a SUB or FUNCTION line declares."""
+    rules = [p for p in statement.parsed.parts if isinstance(p, RawParsed) and p.rule == "define_parameter"]
+    return tuple(variable_name(next(p for p in r.parts if isinstance(p, str))) for r in rules)

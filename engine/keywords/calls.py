@@ -1,0 +1,161 @@
+"""Calls of procedures, of other scripts and of tools, and the declarations of procedures and parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from engine.effects import Query
+from engine.events import QueryAnswered
+from engine.expressions import Expression
+from engine.steps import (
+    NEXT,
+    Ask,
+    Call,
+    Here,
+    Misuse,
+    Move,
+    Next,
+    Resumed,
+    Returned,
+    Step,
+    Target,
+    Written,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallProcedure(Step):
+    """Call a SUB or FUNCTION of this script, or another script: `CALL greet("Ada")`, `greet "Ada"`,
+    `x = twice(21)`, `CALL "other.bas", argument`, `x = CALL "other.bas"`.
+
+    The value is what RETURN gave, else NULL. Arguments of a script go to its PARAMs in order. A procedure
+    sees the variables of its script; a name that is new in it is its own.
+
+    ```basic
+    SUB greet(who)
+        TALK "Hello, ${who}"
+    END SUB
+    CALL greet("Ada")
+    greet "Grace"
+    ```
+    ```chat
+    bot: Hello, Ada
+    bot: Hello, Grace
+    ```
+    """
+
+    procedure: str
+    arguments: tuple[Expression, ...]
+    into: Target | None
+
+    HEADS: ClassVar[tuple[str, ...]] = ("CALL",)
+    GRAMMAR: ClassVar[str] = """
+        call: "CALL"i expression ("," expression)*
+    """
+    RESULT: ClassVar[bool] = True
+
+    @classmethod
+    def build(cls, written: Written) -> Self:
+        raise AssertionError("the compiler resolves calls by name")
+
+    def run(self, here: Here) -> Move:
+        if isinstance(here.why, Returned):
+            return here.into(self.into, here.why.value)
+        return Call(self.procedure, tuple(here.value(e) for e in self.arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool(Step):
+    """Call a tool that the configuration declares: `SET ticket = CREATE(description)`, `CALL create, text`.
+
+    A PostgreSQL function runs in the turn's own transaction: its effects exist exactly once.
+    """
+
+    tool: str
+    arguments: tuple[Expression, ...]
+    into: Target | None
+
+    @classmethod
+    def build(cls, written: Written) -> Self:
+        raise AssertionError("the compiler resolves calls by name")
+
+    def run(self, here: Here) -> Move:
+        match here.why:
+            case Resumed(event=QueryAnswered(value=value)):
+                return here.into(self.into, value)
+            case _:
+                return Ask(Query(f"tool:{self.tool}", tuple(here.value(e) for e in self.arguments)))
+
+
+@dataclass(frozen=True, slots=True)
+class Define(Step):
+    """Declare a procedure: `SUB name(a, b) … END SUB`, `FUNCTION name(a) … RETURN e … END FUNCTION`.
+
+    ```basic
+    FUNCTION fact(n)
+        IF n < 2 THEN RETURN 1
+        RETURN n * fact(n - 1)
+    END FUNCTION
+    TALK fact(5)
+    ```
+    ```chat
+    bot: 120
+    ```
+    """
+
+    HEADS: ClassVar[tuple[str, ...]] = ("SUB", "FUNCTION")
+    GRAMMAR: ClassVar[str] = """
+        define: ("SUB"i | "FUNCTION"i) NAME ["(" [define_parameter ("," define_parameter)*] ")"] [define_as]
+        define_parameter: ("BYVAL"i | "BYREF"i)? NAME [define_as]
+        define_as: "AS"i NAME
+        end_define: "END"i "SUB"i | "END"i "FUNCTION"i
+    """
+    CLOSERS: ClassVar[dict[str, str]] = {"END SUB": "end_define", "END FUNCTION": "end_define"}
+
+    @classmethod
+    def build(cls, written: Written) -> Self:
+        raise Misuse("a procedure is declared inside another statement", "move it to the script's own level")
+
+    def run(self, here: Here) -> Move:
+        return NEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Param(Step):
+    """Declare what the script is given: `PARAM name [AS type] [LIKE example] [DESCRIPTION d] [DEFAULT e]`.
+
+    Missing is DEFAULT, else NULL. Arguments of `CALL "script.bas", …` follow the order of the PARAMs.
+
+    ```basic
+    PARAM colour AS STRING LIKE "red" DESCRIPTION "The colour of the car" DEFAULT "blue"
+    TALK "A ${colour} car"
+    ```
+    ```chat
+    bot: A blue car
+    ```
+    """
+
+    name: str
+    default: Expression | None
+
+    HEADS: ClassVar[tuple[str, ...]] = ("PARAM",)
+    GRAMMAR: ClassVar[str] = """
+        param: "PARAM"i NAME param_clause*
+        ?param_clause: param_as | param_like | param_description | param_default | param_optional
+        param_as: "AS"i NAME
+        param_like: "LIKE"i expression
+        param_description: "DESCRIPTION"i expression
+        param_default: "DEFAULT"i expression
+        param_optional: "OPTIONAL"i
+    """
+
+    @classmethod
+    def build(cls, written: Written) -> Self:
+        parsed = written.parsed
+        return cls(written.place, parsed.words()[0].lower(), parsed.expression_of("param_default"))
+
+    def run(self, here: Here) -> Move:
+        if here.lookup(self.name) is not None or self.default is None:
+            return NEXT
+        return Next(sets=(here.assignment(Target(self.name), here.value(self.default)),))

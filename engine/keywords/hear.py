@@ -1,0 +1,187 @@
+"""HEAR: the durable question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import ClassVar, Self
+
+from engine.answers import SECRET_TYPES, Accepted, Rejected, canonical_type, check_answer
+from engine.effects import Effect, Reply, Shown, Suggest, Suggestion
+from engine.errors import ScriptError
+from engine.events import MessageReceived, TimedOut
+from engine.expressions import Expression, constant_of, names_of
+from engine.steps import Await, Here, Misuse, Move, Next, Parsed, Resumed, Step, Target, Written
+from engine.values import Value, to_number, to_text
+from engine.waits import ForMessage
+
+SECONDS_OF_UNIT = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400  # a hundred years: beyond it dates overflow sooner or later
+
+
+@dataclass(frozen=True, slots=True)
+class Hear(Step):
+    """Wait for the user's answer and keep it: durable, for as long as it takes.
+
+    `HEAR x [AS type | AS "a", "b" | AS MENU "a", "b" | AS list] [WITH "prompt"] [DEFAULT e]
+    [TIMEOUT n [SECONDS|MINUTES|HOURS|DAYS]] [RETRIES n]`, also `x = HEAR …`.
+
+    An answer that is not of the type is answered with a sentence and waited for again: three tries by
+    default, then DEFAULT, else "". A blank answer takes DEFAULT at once. A menu takes the text, its number
+    or a unique part of it; `*` among the choices takes anything. A time-out takes DEFAULT, else it is a
+    script error that ON ERROR or TRY can catch. `AS "one text"` is a prompt.
+
+    ```basic
+    HEAR age AS INTEGER WITH "How old are you?" RETRIES 2
+    HEAR colour AS "Red", "Green"
+    TALK "${age + 1} and ${colour}"
+    ```
+    ```chat
+    bot: How old are you?
+    user: forty-one
+    bot: Please enter a whole number, for example 42.
+    user: 41
+    user: 2
+    bot: 42 and Green
+    ```
+    """
+
+    target: Target | None
+    type: str
+    choices: tuple[Expression, ...]
+    prompt: Expression | None
+    default: Expression | None
+    timeout: Expression | None
+    unit_seconds: int
+    retries: Expression | None
+
+    HEADS: ClassVar[tuple[str, ...]] = ("HEAR",)
+    GRAMMAR: ClassVar[str] = """
+        hear: "HEAR"i [target] hear_clause*
+        ?hear_clause: hear_as | hear_with | hear_default | hear_timeout | hear_retries
+        hear_as: "AS"i expression ("," expression)*
+            | "AS"i "MENU"i expression ("," expression)* -> hear_menu
+        hear_with: "WITH"i expression
+        hear_default: "DEFAULT"i expression
+        hear_timeout: "TIMEOUT"i expression [HEAR_UNIT]
+        HEAR_UNIT.5: /(SECOND|MINUTE|HOUR|DAY)S?(?!\\w)/i
+        hear_retries: "RETRIES"i expression
+    """
+    RESULT: ClassVar[bool] = True
+
+    @classmethod
+    def build(cls, written: Written) -> Self:
+        parsed = written.parsed
+        target = written.into or next(iter(parsed.targets()), None)
+        kind, choices, prompt = _kind_of(parsed)
+        timeout = parsed.find("hear_timeout")
+        unit = timeout.words()[0].lower().rstrip("s") if timeout and timeout.words() else "second"
+        return cls(
+            written.place,
+            target,
+            kind,
+            choices,
+            parsed.expression_of("hear_with") or prompt,
+            parsed.expression_of("hear_default"),
+            parsed.expression_of("hear_timeout"),
+            SECONDS_OF_UNIT[unit],
+            parsed.expression_of("hear_retries"),
+        )
+
+    def run(self, here: Here) -> Move:
+        match here.why:
+            case Resumed(event=MessageReceived() as message, wait=ForMessage() as wait):
+                return self.heard(here, message, wait)
+            case Resumed(event=TimedOut()):
+                if self.default is None:
+                    raise ScriptError("nobody answered in time", "timeout")
+                return here.into(self.target, here.value(self.default))
+            case _:
+                return self.ask(here)
+
+    def ask(self, here: Here) -> Move:
+        """Open the question: say the prompt, show the choices, wait."""
+        choices = self.listed(here)
+        effects: list[Effect] = [Suggest(Suggestion(c, c)) for c in choices if c != "*"]
+        prompt = to_text(here.value(self.prompt)) if self.prompt else ""
+        if prompt:
+            effects.append(Reply(prompt))
+        tries = int(to_number(here.value(self.retries))) if self.retries else here.policy.hear_tries
+        return Await(
+            ForMessage(
+                prompt_id="",
+                type="menu" if choices else self.type,
+                prompt=prompt,
+                choices=choices,
+                tries_left=max(1, tries),
+                deadline=self.deadline(here),
+                secret=self.type in SECRET_TYPES,
+            ),
+            tuple(effects),
+        )
+
+    def listed(self, here: Here) -> tuple[str, ...]:
+        """Return the menu's choices; a list among them gives its items."""
+        choices: list[str] = []
+        for expression in self.choices:
+            value = here.value(expression)
+            choices += [to_text(v) for v in value] if isinstance(value, list) else [to_text(value)]
+        return tuple(choices)
+
+    def deadline(self, here: Here) -> datetime | None:
+        """Return when the question times out. Raises ScriptError for a time that no calendar holds."""
+        if self.timeout is None:
+            return None
+        seconds = float(to_number(here.value(self.timeout))) * self.unit_seconds
+        if not 0 <= seconds <= TIMEOUT_SECONDS_MAX:
+            raise ScriptError("a TIMEOUT lies between 0 and a hundred years")
+        return here.now + timedelta(seconds=seconds)
+
+    def heard(self, here: Here, message: MessageReceived, wait: ForMessage) -> Move:
+        """Take the answer, or answer it with a sentence and wait again."""
+        if not message.content.strip() and not message.attachments and self.default is not None:
+            return here.into(self.target, here.value(self.default))
+        answer = check_answer(
+            "text" if wait.choices else self.type,
+            message.content,
+            message.attachments,
+            wait.choices,
+            now=here.now,
+            random=here.moment.random,
+            language=here.policy.language,
+            sentences=here.policy.sentences,
+        )
+        match answer:
+            case Accepted(value=value, shown=shown):
+                return self.keep(here, value, (Shown(shown),) if wait.secret else ())
+            case Rejected(sentence=sentence) if wait.tries_left > 1:
+                return Await(replace(wait, tries_left=wait.tries_left - 1), (Reply(sentence),))
+            case Rejected():
+                return here.into(self.target, here.value(self.default) if self.default else "")
+
+    def keep(self, here: Here, value: Value, effects: tuple[Effect, ...]) -> Move:
+        """Store an accepted answer and go on."""
+        sets = (here.assignment(self.target, value),) if self.target else ()
+        return Next(sets=sets, effects=effects)
+
+
+def _kind_of(parsed: Parsed) -> tuple[str, tuple[Expression, ...], Expression | None]:
+    """Return the type, the choices and the prompt that the AS clause means."""
+    menu = parsed.find("hear_menu")
+    if menu is not None:
+        return "text", menu.expressions(), None
+    clause = parsed.find("hear_as")
+    if clause is None:
+        return "text", (), None
+    first, *others = clause.expressions()
+    if others:
+        return "text", (first, *others), None
+    if isinstance(constant_of(first), str):
+        return "text", (), first
+    if first.text.isidentifier() and names_of(first) == {first.text.lower()}:
+        kind = canonical_type(first.text)
+        if kind is not None:
+            return kind, (), None
+        if first.text.isupper() and len(first.text) > 2:
+            raise Misuse(f"HEAR knows no type {first.text}", "`stepwell keywords HEAR` lists the types")
+    return "text", (first,), None

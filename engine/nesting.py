@@ -1,0 +1,263 @@
+"""Lines to nested statements: which block a line opens, continues or closes.
+
+Every line that does not parse is a problem and the others are read all the same; a block whose opening line
+is wrong still nests, so that one mistake gives one error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from engine.dispatch import LineReader, longest_head
+from engine.errors import Problem
+from engine.grammar import Syntax
+from engine.raw import RawParsed, RawSection, RawTarget, Statement
+from engine.registry import classes_by_head, closers, sections
+from engine.source import LogicalLine, Scan, Source
+from engine.steps import Step
+
+NESTING_MAX = 60  # blocks inside each other: more is a mistake, and recursion has an end
+
+_TOP_WORDS = re.compile(r"[\"()\[\]{}]|[^\W\d]\w*")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A block statement whose end has not come yet."""
+
+    statement: Statement
+    within: RawTarget | None
+
+
+@dataclass(slots=True)
+class Nester:
+    """Reads one file's logical lines into its nested statements; what is wrong goes to `problems`."""
+
+    source: Source
+    callables: Collection[str]
+    problems: list[Problem] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    stack: list[_Open] = field(default_factory=list)
+
+    def read(self, scan: Scan) -> list[Statement]:
+        """Return the file's statements, nested."""
+        reader = LineReader(self.source, self.callables)
+        for index, line in enumerate(scan.lines):
+            following = scan.lines[index + 1].text if index + 1 < len(scan.lines) else ""
+            try:
+                self.line(reader, line, following)
+            except Syntax as error:
+                if not line.broken:
+                    self.problems.append(self.source.problem(error.offset, error.message, error.hint))
+        for left in reversed(self.stack):
+            head = left.statement.line
+            self.report(head.start, f"{first_words(head.text)} is never closed", closing_hint(left.statement.kind))
+        return self.statements
+
+    def report(self, offset: int, message: str, hint: str = "") -> None:
+        """Record an error at an offset of the file."""
+        self.problems.append(self.source.problem(offset, message, hint))
+
+    # ── one line ──
+
+    def line(self, reader: LineReader, line: LogicalLine, following: str) -> None:
+        """Take one line: a closer, a further section, or a statement."""
+        text = line.text
+        if text == "}":
+            self.close_brace(line, following)
+            return
+        assignment = re.match(r"[^\W\d]\w*\s*=(?!=)", text)
+        closer = None if assignment else longest_head(text, closers())
+        if closer is not None and not self.is_statement(closer, text):
+            self.close(reader, line, closer)
+            return
+        section = None if assignment else longest_head(text, sections())
+        if section is not None and self.section(reader, line, section):
+            return
+        self.add(self.statement(reader, line, text, line.start), line)
+
+    def is_statement(self, closer: str, text: str) -> bool:
+        """Tell whether a longer statement begins with a closer's words."""
+        head = longest_head(text, classes_by_head())
+        return head is not None and len(head) > len(closer)
+
+    def statement(self, reader: LineReader, line: LogicalLine, text: str, at: int) -> Statement:
+        """Return the statement of a line; an IF on one line has its branches in it. Raises Syntax."""
+        within = next((o.within for o in reversed(self.stack) if o.within is not None), None)
+        split = one_line_if(text)
+        if split is None:
+            try:
+                return reader.statement(line, text, at, within)
+            except Syntax:
+                self.open_broken(line, text)
+                raise
+        head, then, otherwise = split
+        statement = reader.statement(line, text[slice(*head)], at, within)
+        rules = ["if", "else"]
+        for part in (then, otherwise):
+            if part is None:
+                continue
+            inner = text[slice(*part)]
+            parsed = statement.parsed if not statement.sections else RawParsed(rules[1])
+            body = self.statement(reader, line, inner, at + part[0])
+            if body.kind.CLOSERS and not body.sections:
+                raise Syntax(at + part[0], f"{first_words(inner)} … must stand on a line of its own")
+            statement.sections.append(RawSection(parsed, line, [body]))
+        return statement
+
+    def open_broken(self, line: LogicalLine, text: str) -> None:
+        """Nest what follows an opening line that does not parse."""
+        head = longest_head(text, classes_by_head())
+        if head is None:
+            return
+        kind = classes_by_head()[head][0]
+        if kind.CLOSERS and (head != "IF" or line.opens_brace or not re.search(r"\bTHEN\s*\S", text, re.I)):
+            parsed = RawParsed("broken")
+            broken = Statement(kind, parsed, line, line.start, braces=line.opens_brace)
+            broken.sections.append(RawSection(parsed, line))
+            self.stack.append(_Open(broken, None))
+
+    def add(self, statement: Statement, line: LogicalLine) -> None:
+        """Put a statement where the reading is, and open its block where it has one."""
+        body = self.stack[-1].statement.sections[-1].body if self.stack else self.statements
+        body.append(statement)
+        if not statement.kind.CLOSERS or statement.sections:
+            return
+        statement.sections.append(RawSection(statement.parsed, line))
+        statement.braces = line.opens_brace
+        if len(self.stack) >= NESTING_MAX:
+            raise Syntax(line.start, f"blocks stand more than {NESTING_MAX} deep", "move parts into a SUB")
+        target = next((p for p in statement.parsed.parts if isinstance(p, RawTarget)), None)
+        within = target if statement.parsed.rule == "with" else None
+        self.stack.append(_Open(statement, within))
+
+    # ── sections and ends ──
+
+    def section(self, reader: LineReader, line: LogicalLine, words: str) -> bool:
+        """Take a line such as ELSE or CASE; False where it is none of the innermost block's."""
+        depth = next((d for d, o in enumerate(reversed(self.stack)) if words in o.statement.kind.SECTIONS), None)
+        if depth is None:
+            if words in classes_by_head() or words == "DEFAULT":
+                return False
+            raise Syntax(line.start, f"{words} stands outside of the block it belongs to")
+        self.leave_open(depth, line, words)
+        opened = self.stack[-1].statement
+        rule = opened.kind.SECTIONS[words]
+        text, rest = split_section(words, line.text)
+        try:
+            parsed = reader.parse(rule, line, text, line.start)
+        except Syntax:
+            opened.sections.append(RawSection(RawParsed(rule), line))
+            raise
+        opened.sections.append(RawSection(parsed, line))
+        opened.braces = opened.braces or line.opens_brace
+        if rest is not None:
+            self.add(self.statement(reader, line, line.text[rest:], line.start + rest), line)
+        return True
+
+    def leave_open(self, depth: int, line: LogicalLine, words: str) -> None:
+        """Report and drop the blocks inside the one that a line belongs to."""
+        for _ in range(depth):
+            left = self.stack.pop().statement
+            place = self.source.place(left.line.start)[0]
+            self.report(
+                line.start,
+                f"{words} stands before the end of {first_words(left.line.text)} of line {place}",
+                closing_hint(left.kind),
+            )
+
+    def close(self, reader: LineReader, line: LogicalLine, words: str) -> None:
+        """Take a line that ends a block."""
+        depth = next((d for d, o in enumerate(reversed(self.stack)) if words in o.statement.kind.CLOSERS), None)
+        if depth is None:
+            raise Syntax(line.start, f"{words} closes nothing", "the block it belongs to is not open here")
+        self.leave_open(depth, line, words)
+        statement = self.stack.pop().statement
+        parsed = reader.parse(statement.kind.CLOSERS[words], line, line.text, line.start)
+        if any(isinstance(p, RawParsed) for p in parsed.parts):
+            statement.sections.append(RawSection(parsed, line))
+
+    def close_brace(self, line: LogicalLine, following: str) -> None:
+        """Take a line with a closing brace alone: it ends a block, unless ELSE goes on with it."""
+        if not self.stack or not self.stack[-1].statement.braces:
+            raise Syntax(line.start, "} closes nothing", "blocks in braces begin with { at the end of IF, FOR or WHILE")
+        if longest_head(following, self.stack[-1].statement.kind.SECTIONS) is None:
+            self.stack.pop()
+
+
+def closing_hint(kind: type[Step]) -> str:
+    """Return how to close a block of this kind."""
+    return f"close it with {' or '.join(kind.CLOSERS)}"
+
+
+def first_words(text: str) -> str:
+    """Return the upper-case words a line begins with, as errors name it."""
+    head = longest_head(text, classes_by_head())
+    return head or text.split(maxsplit=1)[0]
+
+
+def top_words(text: str) -> list[tuple[str, int, int]]:
+    """Return the words of a masked text that stand in no bracket, upper case, with where they are."""
+    depth = 0
+    words = []
+    at = 0
+    while match := _TOP_WORDS.search(text, at):
+        at = match.end()
+        if match[0] == '"':
+            at = text.index('"', at) + 1 if '"' in text[at:] else len(text)
+        elif match[0] in "([{":
+            depth += 1
+        elif match[0] in ")]}":
+            depth -= 1
+        elif depth == 0:
+            words.append((match[0].upper(), match.start(), match.end()))
+    return words
+
+
+_Span = tuple[int, int]
+
+
+def one_line_if(text: str) -> tuple[_Span, _Span, _Span | None] | None:
+    """Return where the head, the THEN part and the ELSE part of an IF on one line are; None for others."""
+    if not re.match(r"IF(?!\w)", text, re.IGNORECASE):
+        return None
+    words = top_words(text)
+    then = next((w for w in words if w[0] == "THEN"), None)
+    if then is None or not text[then[2] :].strip():
+        return None
+    end = len(text)
+    ending = re.search(r"\s(?:END\s+IF|ENDIF)\s*$", text, re.IGNORECASE)
+    if ending and ending.start() > then[2]:
+        end = ending.start()
+    depth = 0
+    for word, start, stop in words:
+        if start < then[2] or start >= end:
+            continue
+        if word == "IF" and re.search(r"(?:THEN|ELSE)\s*$", text[:start], re.IGNORECASE):
+            if not re.search(r"ELSE\s*$", text[:start], re.IGNORECASE):
+                depth += 1
+        elif word in ("ELSE", "ELSEIF"):
+            if depth == 0:
+                second = start + 4 if word == "ELSEIF" else stop
+                return (0, then[2]), _trimmed(text, then[2], start), _trimmed(text, second, end)
+            depth -= 1
+    return (0, then[2]), _trimmed(text, then[2], end), None
+
+
+def _trimmed(text: str, start: int, end: int) -> _Span:
+    part = text[start:end]
+    return start + len(part) - len(part.lstrip()), end - (len(part) - len(part.rstrip()))
+
+
+def split_section(words: str, text: str) -> tuple[str, int | None]:
+    """Return a section's line without the statement behind it, and where that statement begins, if any."""
+    if words == "ELSE":
+        rest = re.match(r"ELSE\s+(?=\S)", text, re.IGNORECASE)
+        return ("ELSE", rest.end()) if rest else (text, None)
+    if words in ("ELSEIF", "ELSE IF"):
+        then = next((w for w in top_words(text) if w[0] == "THEN"), None)
+        if then is not None and text[then[2] :].strip():
+            return text[: then[2]], _trimmed(text, then[2], len(text))[0]
+    return text, None

@@ -1,0 +1,85 @@
+"""Which keywords there are: every Step subclass in a module of engine/keywords, found by being there.
+
+From them come the words a statement may begin with, and the grammar of all statements: the keywords' own
+rules joined to the expression grammar, one start symbol for each kind of line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from functools import cache
+
+from lark import Lark
+
+from engine import keywords as keywords_package
+from engine.grammar import EXPRESSION_GRAMMAR, build_parser
+from engine.steps import Step
+
+TARGET_GRAMMAR = """
+target: NAME target_part*
+arguments: expression ("," expression)*
+target_part: ("." | "?.") WORD | "[" expression "]"
+"""
+
+_RULE = re.compile(r"^\s*([a-z_]+)\s*:", re.MULTILINE)
+
+
+@cache
+def keyword_classes() -> tuple[type[Step], ...]:
+    """Return every kind of step, by module and then as written there."""
+    found: list[type[Step]] = []
+    for info in sorted(pkgutil.iter_modules(keywords_package.__path__), key=lambda i: i.name):
+        module = importlib.import_module(f"{keywords_package.__name__}.{info.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Step) and value.__module__ == module.__name__:
+                found.append(value)
+    return tuple(found)
+
+
+@cache
+def classes_by_head() -> dict[str, tuple[type[Step], ...]]:
+    """Return the kinds of step by the words they begin with; where several share them, all are tried."""
+    found: dict[str, tuple[type[Step], ...]] = {}
+    for kind in keyword_classes():
+        for head in kind.HEADS:
+            found[head] = (*found.get(head, ()), kind)
+    return found
+
+
+@cache
+def class_named(name: str) -> type[Step]:
+    """Return the kind of step of that class name. Raises KeyError."""
+    for kind in keyword_classes():
+        if kind.__name__ == name:
+            return kind
+    raise KeyError(name)
+
+
+@cache
+def closers() -> dict[str, str]:
+    """Return the words that close a block, with the rule of such a line."""
+    return {words: rule for kind in keyword_classes() for words, rule in kind.CLOSERS.items()}
+
+
+@cache
+def sections() -> dict[str, str]:
+    """Return the words that open a further section of a block, with the rule of such a line."""
+    return {words: rule for kind in keyword_classes() for words, rule in kind.SECTIONS.items()}
+
+
+def start_rule(kind: type[Step]) -> str:
+    """Return the rule of a statement of this kind: the first one of its grammar."""
+    match = _RULE.search(kind.GRAMMAR)
+    assert match, f"{kind.__name__} has no grammar"
+    return match[1]
+
+
+@cache
+def statement_parser() -> Lark:
+    """Return the parser of all kinds of lines, built on first use."""
+    grammars = [EXPRESSION_GRAMMAR, TARGET_GRAMMAR, *(k.GRAMMAR for k in keyword_classes())]
+    starts = {"expression", "value", "target", "arguments", *closers().values(), *sections().values()}
+    starts.update(start_rule(k) for k in keyword_classes() if k.GRAMMAR)
+    return build_parser("\n".join(grammars), sorted(starts))
