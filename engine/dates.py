@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 from engine.errors import ScriptError
@@ -24,7 +24,10 @@ _CLOCK = r"(?:[T ,]+(?:at |às |as |a las )?(\d{1,2})(?::|h)(\d{2})(?::(\d{2}))?
 _YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})" + _CLOCK, re.ASCII | re.IGNORECASE)
 _YEAR_LAST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})" + _CLOCK, re.ASCII | re.IGNORECASE)
 _DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?)?", re.ASCII)
-_DAY_NAME_FIRST = re.compile(r"(\d{1,2})(?:st|nd|rd|th|º|\.)?[ -](?:of |de )?([^\W\d]+)\.?,?[ -](?:de )?(\d{4})" + _CLOCK, re.IGNORECASE)
+_DAY_NAME_FIRST = re.compile(
+    r"(\d{1,2})(?:st|nd|rd|th|º|\.)?[ -](?:of |de )?([^\W\d]+)\.?,?[ -](?:de )?(\d{4})" + _CLOCK,
+    re.IGNORECASE,
+)
 _MONTH_FIRST = re.compile(r"([^\W\d]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})" + _CLOCK, re.IGNORECASE)
 _DURATION = re.compile(
     r"([+-]?)P(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)W)?(?:(-?\d+)D)?"
@@ -33,14 +36,61 @@ _DURATION = re.compile(
 )
 
 MONTHS = {
-    "en": "January February March April May June July August September October November December".split(),
-    "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split(),
-    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
+    "en": [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    "pt": [
+        "janeiro",
+        "fevereiro",
+        "março",
+        "abril",
+        "maio",
+        "junho",
+        "julho",
+        "agosto",
+        "setembro",
+        "outubro",
+        "novembro",
+        "dezembro",
+    ],
+    "es": [
+        "enero",
+        "febrero",
+        "marzo",
+        "abril",
+        "mayo",
+        "junio",
+        "julio",
+        "agosto",
+        "septiembre",
+        "octubre",
+        "noviembre",
+        "diciembre",
+    ],
 }
 WEEKDAYS = {
-    "en": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
-    "pt": "segunda-feira terça-feira quarta-feira quinta-feira sexta-feira sábado domingo".split(),
-    "es": "lunes martes miércoles jueves viernes sábado domingo".split(),
+    "en": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    "pt": [
+        "segunda-feira",
+        "terça-feira",
+        "quarta-feira",
+        "quinta-feira",
+        "sexta-feira",
+        "sábado",
+        "domingo",
+    ],
+    "es": ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"],
 }
 _MONTH_NUMBERS = {
     spelling: number
@@ -93,15 +143,21 @@ class Duration:
         sign = -1 if negative else 1
         months, days, seconds = self.months * sign, self.days * sign, self.seconds * sign
         years, months = (months // 12, months % 12) if months >= 0 else (0, months)
-        days_text = f"{days // 7}W" if days and days % 7 == 0 and not (years or months or seconds) else f"{days}D"
+        days_text = (
+            f"{days // 7}W" if days and days % 7 == 0 and not (years or months or seconds) else f"{days}D"
+        )
         day = "".join(
-            part for amount, part in ((years, f"{years}Y"), (months, f"{months}M"), (days, days_text)) if amount
+            part
+            for amount, part in ((years, f"{years}Y"), (months, f"{months}M"), (days, days_text))
+            if amount
         )
         direction = -1 if seconds < 0 else 1
         hours, rest = divmod(seconds * direction, 3_600)
         minutes, rest = divmod(rest, 60)
         clock = "".join(
-            f"{amount * direction:.6f}".rstrip("0").rstrip(".") + letter if letter == "S" else f"{int(amount) * direction}{letter}"
+            f"{amount * direction:.6f}".rstrip("0").rstrip(".") + letter
+            if letter == "S"
+            else f"{int(amount) * direction}{letter}"
             for amount, letter in ((hours, "H"), (minutes, "M"), (rest, "S"))
             if amount
         )
@@ -115,7 +171,7 @@ def _offset(text: str | None) -> tzinfo | None:
     if not text:
         return None
     if text == "Z":
-        return timezone.utc
+        return UTC
     hours, minutes = int(text[1:3]), int(text[-2:]) if len(text) > 3 else 0
     delta = timedelta(hours=hours, minutes=minutes)
     return timezone(-delta if text[0] == "-" else delta)
@@ -152,7 +208,9 @@ def _assemble(year: int, month: int, day: int, clock: tuple[str | None, ...]) ->
             return None
         hours = hours % 12 + (12 if half[0] in "pP" else 0)
     try:
-        return DateValue(datetime(year, month, day, hours, int(minute or 0), int(second or 0)), hour is not None)
+        return DateValue(
+            datetime(year, month, day, hours, int(minute or 0), int(second or 0)), hour is not None
+        )
     except ValueError:
         return None
 
@@ -190,6 +248,17 @@ def parse_date(text: str) -> DateValue | None:
     if not 6 <= len(text) <= DATE_CHARACTERS_MAX:
         return None
     return parse_iso(text) or _parse_spelling(text.strip())
+
+
+_CLOCK_ALONE = re.compile(
+    r"\s*(\d{1,2})(?::|h)(\d{2})(?::(\d{2}))?\s*([ap]\.?m\.?)?\s*", re.ASCII | re.IGNORECASE
+)
+
+
+def parse_clock(text: str) -> DateValue | None:
+    """Return the time of day that a text writes alone (`18:30`, `6:30 pm`), on 1 January 1900; else None."""
+    match = _CLOCK_ALONE.fullmatch(text) if len(text) <= DATE_CHARACTERS_MAX else None
+    return None if match is None else _assemble(1900, 1, 1, match.groups())
 
 
 def order_dates(a: DateValue, b: DateValue) -> int:
@@ -259,7 +328,11 @@ def add_duration(start: DateValue, duration: Duration, zone: tzinfo | None) -> D
     is the zone's; seconds are exact. Raises ScriptError outside the years 1 to 9999.
     """
     moment, has_clock = start.time, start.has_clock
-    local = zone is not None and moment.tzinfo is not None and moment.astimezone(zone).utcoffset() == moment.utcoffset()
+    local = (
+        zone is not None
+        and moment.tzinfo is not None
+        and moment.astimezone(zone).utcoffset() == moment.utcoffset()
+    )
     try:
         if duration.months or duration.days:
             months = moment.year * 12 + moment.month - 1 + duration.months
@@ -277,7 +350,9 @@ def add_duration(start: DateValue, duration: Duration, zone: tzinfo | None) -> D
             if local:
                 moment = _fixed(moment.astimezone(zone))
     except (OverflowError, ValueError):
-        raise ScriptError(f"{start.text()} moved by {duration.text()} lies outside the years 1 to 9999.", "value") from None
+        raise ScriptError(
+            f"{start.text()} moved by {duration.text()} lies outside the years 1 to 9999.", "value"
+        ) from None
     return DateValue(moment, has_clock)
 
 
@@ -286,7 +361,7 @@ def _fixed(moment: datetime) -> datetime:
     offset = moment.utcoffset()
     assert offset is not None
     # A wall-clock time that daylight saving skips moves on, as the clock on the wall does.
-    utc = moment.astimezone(timezone.utc)
+    utc = moment.astimezone(UTC)
     real = utc.astimezone(moment.tzinfo)
     real_offset = real.utcoffset()
     assert real_offset is not None

@@ -13,7 +13,7 @@ import ast
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -90,7 +90,8 @@ class Expression:
 
 def _too_much_work() -> ScriptError:
     return ScriptError(
-        "The expression does too much at once. Split it into several statements, or work on fewer items.", "limit"
+        "The expression does too much at once. Split it into several statements, or work on fewer items.",
+        "limit",
     )
 
 
@@ -101,7 +102,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         super().__init__(operators={}, functions={}, names={}, allowed_attrs={})
         self.ATTR_INDEX_FALLBACK = False
         self.lookup: Callable[[str], Value] = lambda name: None
-        self.moment = Moment(datetime.min.replace(tzinfo=timezone.utc), Random(0), ZoneInfo("UTC"))
+        self.moment = Moment(datetime.min.replace(tzinfo=UTC), Random(0), ZoneInfo("UTC"))
         self.work: float = 0
         self.nodes = {
             ast.Constant: self._constant,
@@ -191,10 +192,10 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         self.work -= measure(container) * _MEASURE_WORK
         return cast(Value, container)
 
-    def _charge_deep(self, value: Value) -> None:
+    def _charge_deep(self, value: Value, weight: float = 1.0) -> None:
         """Take the work that writing a container down costs, all its levels counted."""
         if type(value) is list or type(value) is dict:
-            self.work -= measure(value) * _WRITE_WORK
+            self.work -= measure(value) * _WRITE_WORK * weight
             if self.work < 0:
                 raise _too_much_work()
 
@@ -266,12 +267,13 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         arguments = [self._eval(argument) for argument in node.args]
         for position, argument in enumerate(arguments):
             self._charge(argument, function.weight)
-            if type(argument) is list or type(argument) is dict:
-                if function.deep or function.kind_of(position) == "text":
-                    self._charge_deep(argument)
+            if function.deep or function.kind_of(position) == "text":
+                self._charge_deep(argument, function.deep or 1.0)
         converted = convert_arguments(name, function, arguments)
         result = function.call(self.moment, *converted) if function.moment else function.call(*converted)
         self._charge(result)
+        if type(result) is str and len(result) > TEXT_CHARACTERS_MAX:
+            raise text_too_long(len(result))
         return result
 
     def _lazy(self, name: str, arguments: list[ast.expr]) -> Value:

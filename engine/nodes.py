@@ -157,7 +157,7 @@ def _assemble(kind: str, parts: list[ast.expr]) -> ast.expr | None:
     match kind, parts:
         case "l", _:
             return ast.List(parts, ast.Load())
-        case ("and" | "or"), [_, _, *_]:
+        case (("and" | "or"), [_, _, *_]):
             return ast.BoolOp(_BOOLEAN_OF[kind](), parts)
         case "if", [test, body, orelse]:
             return ast.IfExp(test, body, orelse)

@@ -34,7 +34,8 @@ from engine.values import (
 
 def _too_big() -> ScriptError:
     return ScriptError(
-        f"The result is too big: whole numbers go up to {INTEGER_BITS_MAX:,} bits, others to 1.7e308.", "limit"
+        f"The result is too big: whole numbers go up to {INTEGER_BITS_MAX:,} bits, others to 1.7e308.",
+        "limit",
     )
 
 

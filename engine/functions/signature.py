@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.dates import DateValue, Duration, duration_of, parse_date, parse_duration
+from engine.dates import DateValue, Duration, duration_of, parse_clock, parse_date, parse_duration
 from engine.errors import ScriptError
 from engine.values import INTEGER_BITS_MAX, Value, show, to_number, to_text
 
@@ -31,7 +31,7 @@ class Function:
 
     `rest` is the kind of any number of further arguments. With `moment`, the turn's Moment is the first
     argument of `call`. `weight` multiplies the work that its arguments cost (sorting costs more an item);
-    `deep` says that all levels of a container are gone over.
+    `deep` does so for going over all levels of a container.
     """
 
     call: Callable[..., Value]
@@ -40,13 +40,12 @@ class Function:
     rest: str | None = None
     moment: bool = False
     weight: float = 1.0
-    deep: bool = False
+    deep: float = 0.0
 
     @property
     def most(self) -> int | None:
         """Return the largest number of arguments, or None for any number."""
         return None if self.rest else len(self.kinds)
-
 
     def kind_of(self, position: int) -> str | None:
         """Return the kind of the argument at this position, counted from 0."""
@@ -54,7 +53,12 @@ class Function:
 
 
 def function(
-    signature: str, call: Callable[..., Value], *, moment: bool = False, weight: float = 1.0, deep: bool = False
+    signature: str,
+    call: Callable[..., Value],
+    *,
+    moment: bool = False,
+    weight: float = 1.0,
+    deep: float = 0.0,
 ) -> Function:
     """Return a Function for a signature such as `text whole whole?` or `any*` (`?` optional, `*` any number)."""
     words = signature.split()
@@ -69,7 +73,9 @@ def convert_arguments(name: str, of: Function, arguments: Sequence[Value]) -> li
     """Return the arguments as the function takes them. Raises ScriptError that names function and argument."""
     count, most = len(arguments), of.most
     if count < of.required or (most is not None and count > most):
-        raise ScriptError(f"{shown_name(name)} takes {_counts(name, of)}, not {count - name.startswith('.')}.", "argument")
+        raise ScriptError(
+            f"{shown_name(name)} takes {_counts(name, of)}, not {count - name.startswith('.')}.", "argument"
+        )
     converted: list[Any] = []
     for position, argument in enumerate(arguments):
         kind = of.kind_of(position)
@@ -140,18 +146,17 @@ def _date(value: Value) -> DateValue:
     return read
 
 
+def _clock(value: Value) -> DateValue:
+    read = parse_clock(value) if isinstance(value, str) else None
+    return read or _date(value)
+
+
 def _duration(value: Value) -> Duration:
     if isinstance(value, str):
         duration = parse_duration(value)
         if duration is not None:
             return duration
     return duration_of(to_number(value), "second")
-
-
-def _texts_or_text(value: Value) -> Value:
-    if isinstance(value, (str, list)) or value is None:
-        return value
-    raise ValueError
 
 
 KINDS: dict[str, Callable[[Value], Any]] = {
@@ -162,8 +167,8 @@ KINDS: dict[str, Callable[[Value], Any]] = {
     "list": _list,
     "object": _object,
     "date": _date,
+    "clock": _clock,
     "duration": _duration,
-    "textlist": _texts_or_text,
 }
 EXPECTED = {
     "any": "a value",
@@ -174,5 +179,5 @@ EXPECTED = {
     "object": "an object",
     "date": 'a date (such as "2026-01-31", "2026-01-31T18:30" or "31/01/2026")',
     "duration": "a duration (DAYS(3), HOURS(2)) or a number of seconds",
-    "textlist": "a text or a list",
+    "clock": 'a date or a time of day (such as "2026-01-31T18:30" or "18:30")',
 }
