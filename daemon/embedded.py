@@ -35,6 +35,7 @@ INITDB_SECONDS_MAX = 180
 START_SECONDS_MAX = 300  # crash recovery of a big cluster takes its time
 STOP_SECONDS_MAX = 60
 LEAVE_SECONDS_MAX = 5  # a server whose owner was killed stops by itself in 30 ms
+LOCK_SECONDS_MAX = 1  # a killed owner may still be giving its memory back
 POLL_SECONDS = 0.01
 LOG_BYTES_MAX = 8 * 1024 * 1024
 LOG_LINES_SHOWN = 8
@@ -208,7 +209,8 @@ class Running:
             "log_destination": "stderr",
         }
         if not self._fsync:
-            settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+            # synchronous_commit stays on: a killed server must still keep every commit it answered.
+            settings |= {"fsync": "off", "full_page_writes": "off"}
         command = [str(self.binaries / "postgres"), "-D", str(self.data)]
         for name, value in (settings | self._settings).items():
             command += ["-c", f"{name}={value}"]
@@ -255,9 +257,15 @@ class Running:
 
     def _acquire(self) -> None:
         lock = (self.state_dir / "lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + LOCK_SECONDS_MAX
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(POLL_SECONDS)
+                    continue
             lock.seek(0)
             owner = lock.read().strip()
             lock.close()
@@ -265,7 +273,7 @@ class Running:
                 f"The embedded PostgreSQL in {self.state_dir} belongs to another stepwell "
                 f"(process {owner or 'unknown'}). Stop that one first, or give this one its own directory: "
                 f"{CHOOSE_DIRECTORY}."
-            ) from None
+            )
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

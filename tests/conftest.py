@@ -88,13 +88,16 @@ def state_home() -> Iterator[Path]:
         yield Path(name)
 
 
+def start_server(folder: Path) -> Running:
+    """Start a server for tests in `folder`."""
+    binaries = Path(BINARIES) if BINARIES else None
+    return start_embedded(folder, binaries=binaries, settings=SERVER_SETTINGS, fsync=False)
+
+
 @pytest.fixture(scope="session")
 def postgres(state_home: Path) -> Iterator[Running]:
     """The server of this process, fsync off. Do not stop or kill it: ask for `own_postgres` to do that."""
-    binaries = Path(BINARIES) if BINARIES else None
-    with start_embedded(
-        state_home / "pg", binaries=binaries, settings=SERVER_SETTINGS, fsync=False
-    ) as running:
+    with start_server(state_home / "pg") as running:
         yield running
 
 
@@ -103,8 +106,7 @@ def own_postgres(state_home: Path) -> Iterator[Running]:
     """A server of this test's own, to be restarted or killed: about one second."""
     folder = Path(tempfile.mkdtemp(prefix="own-", dir=state_home))
     folder.chmod(0o711)
-    binaries = Path(BINARIES) if BINARIES else None
-    with start_embedded(folder / "pg", binaries=binaries, settings=SERVER_SETTINGS, fsync=False) as running:
+    with start_server(folder / "pg") as running:
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 
