@@ -8,7 +8,7 @@ nobody but each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 import anyio
@@ -16,9 +16,13 @@ import structlog
 
 from daemon.backoff import Backoff
 from daemon.committer import COMMITTED, STALE, Committer, Outcome, Refused
+from daemon.rows import LoadedExecution
 from daemon.store import Store
 from daemon.store_faults import Fault, fault_of
+from daemon.store_transaction import TOOL, TurnTransaction
 from daemon.turns import Asks, Ran, Running
+from engine.effects import Query
+from engine.events import Event, QueryFailed
 
 ATTEMPTS_MAX = 10  # with the pauses between them about a quarter of a minute
 RETRY_SECONDS_FIRST = 0.02
@@ -37,12 +41,15 @@ class Asking:
         random: Random,
         *,
         connections_max: int,
+        tools: Mapping[str, str],
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`tools` maps the configured names, in lower case, to PostgreSQL functions."""
         self._store = store
         self._committer = committer
         self._random = random
         self._places = anyio.Semaphore(connections_max)
+        self._tools = tools
         self._may_write = may_write
 
     async def run(self, asks: Asks, again: Callable[[], Running]) -> tuple[Ran | None, Outcome]:
@@ -69,6 +76,15 @@ class Asking:
     async def _attempt(self, asks: Asks) -> tuple[Ran, Outcome]:
         running = asks.running
         async with self._places, self._store.transaction() as transaction:
-            ran = await running.go_on(transaction.ask)
+            ran = await running.go_on(lambda query, row: self._ask(transaction, query, row))
             written = self._may_write() and await transaction.commit_turn(ran.turn)
         return ran, COMMITTED if written else STALE
+
+    async def _ask(self, transaction: TurnTransaction, query: Query, row: LoadedExecution) -> Event:
+        if query.name.startswith(TOOL):
+            name = query.name.removeprefix(TOOL)
+            function = self._tools.get(name.lower())
+            if function is None:
+                return QueryFailed(f"There is no tool {name} in the configuration of this daemon.", "tool")
+            query = Query(TOOL + function, query.arguments)
+        return await transaction.ask(query, row)
