@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
+from time import perf_counter_ns
 from typing import assert_never
 from uuid import UUID
 
@@ -21,18 +22,18 @@ from daemon.asking import Asking
 from daemon.committer import Committed, Committer, Outcome, Refused, Stale
 from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
-from daemon.store import Store
 from daemon.turns import (
     Asks,
     Cue,
     Elapsed,
+    Heard,
     Ran,
     Running,
     Standing,
     World,
     cue_of_due,
     cue_of_message,
-    kind_of_cue,
+    now_of,
 )
 
 log = structlog.get_logger(__name__)
@@ -40,16 +41,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Surrounds:
-    """What every actor works with. `let_go` forgets messages that are no longer held in memory;
-    `look_again` has the supervisor fetch for a session: something may be heard now that was not before."""
+    """What every actor works with. `let_go` forgets messages that are no longer held in memory; `look_again` has
+    messages fetched for a session, because something may be heard now that was not before; `refill` has those
+    fetched that found the mailbox full; `due_in` tells the scheduler of a deadline, in seconds from now."""
 
-    store: Store
     committer: Committer
     asking: Asking
     world: World
     metrics: Metrics
     let_go: Callable[[Iterable[int]], None]
     look_again: Callable[[UUID | None], None]
+    refill: Callable[[], None]
+    due_in: Callable[[float], None]
 
 
 class Actor:
@@ -136,7 +139,7 @@ class Actor:
                 self._become(cue, ran)
                 return True
             case Stale():
-                around.metrics.turn_stale()
+                around.metrics.count_error("stale")
                 log.debug("turn_stale", execution=str(self.id), revision=self.standing.revision)
                 around.look_again(self.standing.row.session_id)
                 return False
@@ -148,14 +151,24 @@ class Actor:
     def _become(self, cue: Cue, ran: Ran) -> None:
         """Take over what the commit made true."""
         around, before, turn = self._around, self.standing, ran.turn
-        self.standing = ran.after
+        self.standing = after = ran.after
         around.let_go(turn.consumed)
-        around.metrics.turn_committed(kind_of_cue(cue, before), turn)
-        if ran.after.ended or (ran.after.hears and not before.hears):
+        around.metrics.turn_seconds.observe((perf_counter_ns() - ran.started_ns) / 1e9)
+        if isinstance(cue, Heard):
+            message = cue.message
+            waited = (message.now - message.created_at).total_seconds()
+            around.metrics.wakeup_seconds.observe(waited + (perf_counter_ns() - ran.started_ns) / 1e9)
+        if after.ended or (after.hears and not before.hears):
             around.look_again(before.row.session_id)
+        if turn.wake_at is not None:
+            around.due_in((turn.wake_at - now_of(cue)).total_seconds())
+        if self.mailbox.overflowed and not self.mailbox.messages:
+            self.mailbox.overflowed = False
+            around.refill()
         for line in ran.logs:
-            log.log(LEVELS.get(line.level, 20), "script", execution=str(self.id), text=line.text)
+            log.log(LEVELS.get(line.level, 20), "script_says", execution=str(self.id), text=line.text)
         if ran.failure is not None:
+            around.metrics.count_error("script")
             log.warning("execution_failed", execution=str(self.id), problem=turn.problem)
 
 

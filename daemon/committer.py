@@ -118,6 +118,9 @@ class Committer:
             self._writing += 1
             try:
                 await self._settle(batch)
+            except Exception as error:  # a mistake of ours: the turns must not wait for ever
+                log.exception("commit_mishandled")
+                _tell(batch, Refused(error))
             finally:
                 self._writing -= 1
 
@@ -139,7 +142,7 @@ class Committer:
                 return
             except Exception as error:
                 fault = fault_of(error)
-                self._metrics.commit_repeated(fault.value)
+                self._metrics.count_error("database" if fault is Fault.REFUSED else "connection")
                 if fault is Fault.REFUSED:
                     await self._apart(batch, error)
                     return
@@ -156,7 +159,11 @@ class Committer:
             written = {batch[0].turn.execution_id} if await self._store.commit_turn(batch[0].turn) else set()
         else:
             written = await self._store.commit_turns([p.turn for p in batch])
-        self._metrics.batch_committed(len(batch), perf_counter() - started)
+        metrics = self._metrics
+        metrics.commit_seconds.observe(perf_counter() - started)
+        metrics.commit_turns.observe(len(batch))
+        metrics.turns.inc(len(written))
+        metrics.steps.inc(sum([p.turn.steps for p in batch]))
         stale = []
         for pending in batch:
             if pending.turn.execution_id in written:

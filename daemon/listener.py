@@ -77,7 +77,7 @@ class Listener:
                 log.warning("listener_lost", error=str(error) or type(error).__name__)
             finally:
                 self._drop()
-            self._metrics.listener_reconnected()
+            self._metrics.reconnects.inc()
             await self._backoff.pause()
 
     async def _listen_once(self) -> None:
@@ -114,18 +114,18 @@ class Listener:
     def _become_deaf(self, reason: str) -> None:
         if not self.deaf:
             log.error("notifications_unavailable", reason=reason, instead="polling")
-            self._metrics.notifications_unavailable()
+            self._metrics.count_error("database")
         self.deaf = True
         self.dozing = False
 
     def _heard(self, connection: object, pid: int, channel: str, payload: object) -> None:
         """Pass a notification on. Called by asyncpg, which only logs what is raised here."""
         try:
-            self._metrics.notification_received()
+            self._metrics.notifications.inc()
             self._on_wake(int(str(payload)))
         except Exception:
             log.exception("notification_mishandled", payload=str(payload)[:50])
-            self._metrics.notification_mishandled()
+            self._metrics.count_error("internal")
             self._on_wake(None)
 
     # ── the doze protocol ──

@@ -19,15 +19,17 @@ MAILBOX_MESSAGES_MAX = 100
 class Mailbox:
     """What waits for one actor: messages in order, the newest due time, and whether to stop.
 
-    Bounded: above `MAILBOX_MESSAGES_MAX` a message stays in its table, where a later fetch finds it.
+    Bounded: above `MAILBOX_MESSAGES_MAX` a message stays in its table, and so does every later one until the
+    actor has emptied the box and had them fetched again (`overflowed`), because their order must hold.
     """
 
-    __slots__ = ("_waiter", "closed", "due", "messages")
+    __slots__ = ("_waiter", "closed", "due", "messages", "overflowed")
 
     def __init__(self) -> None:
         self.messages: deque[PendingMessage] = deque()
         self.due: DueExecution | None = None
         self.closed = False
+        self.overflowed = False
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -42,7 +44,8 @@ class Mailbox:
 
     def put(self, message: PendingMessage) -> bool:
         """Add a message and wake the actor; False where the mailbox is full or closed."""
-        if self.closed or len(self.messages) >= MAILBOX_MESSAGES_MAX:
+        self.overflowed = self.overflowed or len(self.messages) >= MAILBOX_MESSAGES_MAX
+        if self.closed or self.overflowed:
             return False
         self.messages.append(message)
         self._wake()

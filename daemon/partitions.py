@@ -36,13 +36,16 @@ class Partitions:
         *,
         lease_seconds: float,
         on_gain: Callable[[], Awaitable[None]],
+        on_owned: Callable[[], None],
         on_loss: Callable[[], None],
     ) -> None:
-        """`on_gain` runs before anything newly owned is worked on, `on_loss` when something was taken away."""
+        """`on_gain` runs before anything newly owned is worked on, `on_owned` when that may begin, `on_loss` when
+        something was taken away."""
         self._store = store
         self._random = random
         self._lease_seconds = lease_seconds
         self._on_gain = on_gain
+        self._on_owned = on_owned
         self._on_loss = on_loss
         self._until = 0.0
         self._poke = Bell()
@@ -88,16 +91,19 @@ class Partitions:
             owned = await self._store.claim_partitions(self._lease_seconds)
             if self.owned:  # claiming skips rows that others are looking at; ours among them are still ours
                 owned = await self._store.renew_partitions(self._lease_seconds)
-        before, self.owned = self.owned, frozenset(owned)
-        if before - self.owned:
+        before = self.owned
+        if before - set(owned):
             self._lose("another daemon took partitions over")
             self._poke.ring()
             return
-        # A lease's end is reckoned from before it was asked for, and a tenth early.
-        self._until = asked + self._lease_seconds * 0.9 if owned else 0.0
-        if self.owned - before:
+        if set(owned) - before:
             log.info("partitions_claimed", owned=len(owned), of=PARTITIONS)
             await self._on_gain()
+        # A lease's end is reckoned from before it was asked for, and a tenth early.
+        self._until = asked + self._lease_seconds * 0.9 if owned else 0.0
+        self.owned = frozenset(owned)
+        if self.owned - before:
+            self._on_owned()
         if not owned:
             if self.problem != WAITING:
                 log.warning("partitions_waiting", reason=WAITING)

@@ -10,13 +10,14 @@ or the next sweep, so that it hides nobody behind it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from random import Random
 from uuid import UUID
 
 import anyio
-import anyio.abc
 import structlog
 
 from daemon.actor import Actor, Surrounds
@@ -31,6 +32,7 @@ from daemon.rows import DueExecution, LoadedExecution, PendingMessage
 from daemon.store import Store
 from daemon.turns import World, standing_of, start_failed
 from engine.errors import ScriptError
+from engine.plan import Plan
 from engine.state import UnreadableCheckpoint
 
 PASSED_OVER_MAX = 100_000
@@ -67,13 +69,22 @@ class Supervisor:
         self._passed_over: set[int] = set()
         self._passed_over_due: set[UUID] = set()
         self._starting = anyio.Lock()
-        self._tasks: anyio.abc.TaskGroup | None = None
+        self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
-        self._seconds = 0.0
+        self._named: set[int] | None = set()
+        self.short_of_room = False
         self.messages_bell = Bell()
         self.due_bell = Bell()
+        self.due_at = 0.0
         self._around = Surrounds(
-            store, committer, asking, world, metrics, self._held.difference_update, self._look_again
+            committer,
+            asking,
+            world,
+            metrics,
+            self._held.difference_update,
+            self._look_again,
+            self._refill,
+            self._due_in,
         )
 
     # ── what others ask ──
@@ -101,17 +112,45 @@ class Supervisor:
 
     def sweep(self) -> None:
         """Try again what was passed over."""
+        self.short_of_room = False
         self._passed_over.clear()
         self._passed_over_due.clear()
+
+    def wake(self, partition: int | None) -> None:
+        """Have messages fetched, of one partition or of all."""
+        if partition is None:
+            self._named = None
+        elif self._named is not None:
+            self._named.add(partition)
+        self.messages_bell.ring()
+
+    def take_named(self) -> frozenset[int] | None:
+        """Return the partitions that were named since the last call; None stands for all."""
+        named, self._named = self._named, set()
+        return None if named is None else frozenset(named)
+
+    def _look_again(self, session_id: UUID | None) -> None:
+        if session_id is not None:
+            self.wake(partition_of(session_id))
+
+    def _refill(self) -> None:
+        self.sweep()
+        self.wake(None)
+        self.due_bell.ring()
+
+    def _due_in(self, seconds: float) -> None:
+        """Wake the scheduler if it would sleep longer than that."""
+        if anyio.current_time() + seconds < self.due_at:
+            self.due_bell.ring()
 
     # ── life ──
 
     async def run(self) -> None:
         """Hold actors until cancelled."""
-        async with anyio.create_task_group() as tasks:
+        async with asyncio.TaskGroup() as tasks:  # anyio's tasks take twice the memory, and there are many
             self._tasks = tasks
             while True:
-                await anyio.sleep(self._idle_seconds_max / SCANS_PER_IDLE)
+                await asyncio.sleep(self._idle_seconds_max / SCANS_PER_IDLE)
                 self._passivate_idle()
 
     def stop(self) -> None:
@@ -119,6 +158,12 @@ class Supervisor:
         self._stopping = True
         for actor in list(self._actors.values()):
             actor.mailbox.close()
+
+    def passivate_all(self) -> None:
+        """Let every idle actor go."""
+        for actor in list(self._actors.values()):
+            if actor.may_passivate:
+                self._leave(actor)
 
     def let_go_all(self) -> None:
         """Drop every actor with what it holds: the partitions are another's now."""
@@ -181,25 +226,28 @@ class Supervisor:
         if len(self._passed_over) < PASSED_OVER_MAX:
             self._passed_over.update(m.id for m in messages)
 
-    def _look_again(self, session_id: UUID | None) -> None:
-        self.messages_bell.ring()
-
     # ── starting ──
 
     async def _start(self, ids: list[UUID]) -> None:
         """Start actors for executions that have none, as many as there is room for. Under the lock."""
         room = self._make_room(len(ids))
+        self.short_of_room = room < len(ids)
         if not room or self._stopping:
             return
         rows = await self._store.load_executions(ids[:room])
-        await self._plans.load({row.plan_hash for row in rows})
+        plans = await self._plans.load({row.plan_hash for row in rows})
+        if any([row.mode == "direct" and row.turn > 0 for row in rows]):
+            # Its state was in the memory of an actor that is gone; whoever looks at the row shall see it.
+            await self._store.mark_lost(self.present)
         for row in rows:
-            if row.status in ("running", "waiting") and row.id not in self._actors:
-                await self._start_one(row)
+            if row.status in ("running", "waiting") and (row.mode != "direct" or row.turn == 0):
+                await self._start_one(row, plans[row.plan_hash])
 
-    async def _start_one(self, row: LoadedExecution) -> None:
+    async def _start_one(self, row: LoadedExecution, plan: Plan | UnreadablePlan) -> None:
+        if isinstance(plan, UnreadablePlan):
+            await self._park(row.id, row.revision, plan)
+            return
         try:
-            plan = self._plans[row.plan_hash]
             standing = standing_of(row, plan)
         except UnreadableCheckpoint as error:
             if error.newer:
@@ -210,13 +258,12 @@ class Supervisor:
         except ScriptError as error:
             await self._committer.commit(start_failed(row, plan, error))
             return
-        except UnreadablePlan as error:
-            await self._park(row.id, row.revision, error)
-            return
         assert self._tasks is not None, "actors live inside run()"
         actor = Actor(standing, self._around, Random(self._random.getrandbits(64)))
+        actor.last_used = anyio.current_time()
         self._actors[row.id] = actor
-        self._tasks.start_soon(self._live, actor)
+        self._metrics.actors_started.inc()
+        self._tasks.create_task(self._live(actor))
 
     def _make_room(self, wanted: int) -> int:
         """Let the least recently used idle actors go; return how many may start, `wanted` at most."""
@@ -225,6 +272,7 @@ class Supervisor:
             idle = [a for a in self._actors.values() if a.may_passivate]
             for actor in idle[: wanted - room]:
                 self._leave(actor)
+                self._metrics.actors_passivated.inc()
             room = self._actors_max - len(self._actors)
         return max(0, min(room, wanted))
 
@@ -250,13 +298,11 @@ class Supervisor:
         mailbox: Mailbox = actor.mailbox
         if mailbox.messages:
             self._held.difference_update([m.id for m in mailbox.messages])
-            self.messages_bell.ring()
+            self._look_again(actor.standing.row.session_id)
         if mailbox.due is not None:
             self.due_bell.ring()
         if self._passed_over or self._passed_over_due:  # there is room now
-            self.sweep()
-            self.messages_bell.ring()
-            self.due_bell.ring()
+            self._refill()
 
     def _passivate_idle(self) -> None:
         oldest = anyio.current_time() - self._idle_seconds_max
@@ -265,12 +311,14 @@ class Supervisor:
                 break
             if actor.may_passivate:
                 self._leave(actor)
+                self._metrics.actors_passivated.inc()
 
     async def _park(self, execution_id: UUID, revision: int, error: Exception) -> None:
         """Put an execution aside with its error, for the operator to see; its state stays as it is."""
         problem = f"{type(error).__name__}: {error}"
         log.error("execution_parked", execution=str(execution_id), problem=problem, exc_info=error)
-        self._metrics.execution_parked(type(error).__name__)
+        unreadable = isinstance(error, UnreadableCheckpoint | UnreadablePlan)
+        self._metrics.count_error("checkpoint" if unreadable else "poison")
         backoff = Backoff(0.05, 5.0, self._random)
         while True:
             try:
@@ -279,3 +327,8 @@ class Supervisor:
             except Exception as trouble:
                 log.warning("park_repeated", execution=str(execution_id), error=str(trouble))
                 await backoff.pause()
+
+
+def partition_of(session_id: UUID) -> int:
+    """Return the partition of a session, as workflow_partition in the schema computes it."""
+    return sha256(session_id.bytes).digest()[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 from time import perf_counter_ns
-from typing import Literal, TypeAlias, cast
+from typing import TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -154,7 +154,8 @@ class Ran:
     turn: Turn
     after: Standing
     logs: tuple[Log, ...]
-    failure: Failure | None = None
+    failure: Failure | None
+    started_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +168,14 @@ class Asks:
 Ask: TypeAlias = Callable[[Query, LoadedExecution], Awaitable[Event]]
 
 
+def now_of(cue: Cue) -> datetime:
+    """Return the database's time when the cue was read."""
+    return cue.message.now if isinstance(cue, Heard | Misdirected) else cue.now
+
+
 def moment_of(cue: Cue, standing: Standing, world: World, random: Random) -> Moment:
     """Return the clock, zone and randomness of a turn: the database's time, read with the rows."""
-    now = cue.message.now if isinstance(cue, Heard | Misdirected) else cue.now
+    now = now_of(cue)
     session = str(standing.row.session_id) if standing.row.session_id else ""
     return Moment(now, random, world.zone, session)
 
@@ -301,7 +307,7 @@ class Running:
             duration_us=(perf_counter_ns() - self.started) // 1000,
         )
         after = Standing(before.row, before.plan, state, before.revision + 1, before.turn + 1, status)
-        return Ran(turn, after, logs, failure)
+        return Ran(turn, after, logs, failure, self.started)
 
 
 def start_failed(loaded: LoadedExecution, plan: Plan, error: ScriptError) -> Turn:
@@ -413,17 +419,3 @@ def went_out(
             "statement": failure.statement,
         }
     return _encode_json(data).decode()
-
-
-Kind: TypeAlias = Literal["message", "start", "timeout", "resume"]
-
-
-def kind_of_cue(cue: Cue, before: Standing) -> Kind:
-    """Return the kind of a turn, as its metric is labelled."""
-    match cue:
-        case Heard() | Misdirected():
-            return "message"
-        case Elapsed():
-            return "timeout"
-        case Begun():
-            return cast(Kind, "start" if before.turn == 0 else "resume")
