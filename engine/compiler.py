@@ -83,7 +83,7 @@ class _Compilation:
                 parameters = procedure_parameters(statement)
                 body = builder.block(statement.sections[0].body)
                 self.procedures[f"{path}#{name}"] = Procedure(f"{path}#{name}", path, parameters, body)
-        parameters = tuple(s.name for s in main if isinstance(s, Param))
+        parameters = tuple(s.variable for s in main if isinstance(s, Param))
         self.procedures[path] = Procedure(path, path, parameters, tuple(main), whole_script=True)
 
 

@@ -184,8 +184,8 @@ class LineReader:
         words = _WORDS.findall(text)
         first = words[0] if words else text[:1]
         if called and called[2] == "(":
-            near = difflib.get_close_matches(variable_name(called[1]), list(self.callables), 1, 0.6)
-            hint = f"did you mean {near[0]}?" if near else "declare it with SUB or FUNCTION, or as a tool"
+            close = difflib.get_close_matches(variable_name(called[1]), list(self.callables), 1, 0.6)
+            hint = f"did you mean {close[0]}?" if close else "declare it with SUB or FUNCTION, or as a tool"
             return Syntax(at, f"“{called[1]}” is no procedure of this script and no tool", hint)
         near = nearest_head(words)
         message = f"“{first}” begins no statement of the dialect"

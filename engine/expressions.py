@@ -36,6 +36,7 @@ from engine.values import (
     list_too_long,
     measure,
     text_too_long,
+    to_number,
     to_text,
 )
 
@@ -116,7 +117,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             ast.Subscript: self._subscript,
             ast.Call: self._call,
         }
-        self.operators = {
+        self.operators: dict[type[ast.AST], Callable[..., Value]] = {
             ast.Add: self._add,
             ast.Sub: self._subtract,
             ast.Mult: operators.multiply,
@@ -126,7 +127,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             ast.Pow: operators.power,
             ast.BitAnd: self._join,
             ast.USub: operators.negate,
-            ast.UAdd: lambda a: +operators.to_number(a),
+            ast.UAdd: to_number,
             ast.Not: lambda a: not a,
             ast.Eq: self._equal,
             ast.NotEq: lambda a, b: not self._equal(a, b),
@@ -210,7 +211,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
 
     def _compare(self, node: ast.Compare) -> Value:
         operator = self.operators[type(node.ops[0])]
-        return cast(Value, operator(self._eval(node.left), self._eval(node.comparators[0])))
+        return operator(self._eval(node.left), self._eval(node.comparators[0]))
 
     def _subscript(self, node: ast.Subscript) -> Value:
         container = self._eval(node.value)
@@ -287,7 +288,11 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
                     break
             return value
         if name == "$object":
+            if len(arguments) % 2:
+                raise ScriptError("An object needs a value for each of its names.", "argument")
             values = [self._eval(argument) for argument in arguments]
+            for key in values[::2]:
+                self._charge_deep(key)
             return self._built({to_text(k): v for k, v in zip(values[::2], values[1::2], strict=True)})
         if not 2 <= len(arguments) <= 3:
             raise ScriptError(f"{shown_name(name)} takes 2 to 3 arguments, not {len(arguments)}.", "argument")

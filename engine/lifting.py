@@ -10,7 +10,6 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-
 _Node = TypeVar("_Node", bound=ast.AST)
 
 

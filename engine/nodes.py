@@ -17,7 +17,7 @@ from engine.values import Value, check_value
 NODES_MAX = 10_000
 NODE_DEPTH_MAX = 100
 
-Encoded: TypeAlias = "None | bool | int | float | str | list[Encoded]"
+Encoded: TypeAlias = "bool | int | float | str | list[Encoded] | None"
 
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -179,5 +179,5 @@ def name_node(name: str) -> ast.Name:
 
 
 def call_node(name: str, *arguments: ast.expr) -> ast.Call:
-    """Return the node of a call; `name` in lower case, or one of the internal ones that begin with `$` or `.`."""
+    """Return the node of a call. `name` is in lower case and may begin with `$` or `.`."""
     return ast.Call(name_node(name), list(arguments), [])

@@ -1,4 +1,4 @@
-"""The operators of the dialect on two values: bounded before they compute, ScriptError for what has no sense."""
+"""The operators of the dialect on two values: bounded before they compute."""
 
 from __future__ import annotations
 

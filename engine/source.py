@@ -38,6 +38,10 @@ class Source:
         line = bisect_right(self._starts, max(0, min(offset, len(self.text))))
         return line, max(0, min(offset, len(self.text))) - self._starts[line - 1] + 1
 
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of a line and column, both from 1: what `place` gives back."""
+        return self._starts[min(line, len(self._starts)) - 1] + column - 1
+
     def line_text(self, line: int) -> str:
         """Return a line (from 1) without its line break; "" where there is no such line."""
         if not 1 <= line <= len(self._starts):

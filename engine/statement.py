@@ -237,7 +237,7 @@ class StatementScanner:
             return self.before not in ("", ".") or last == "_"
         if last in _OPERATORS:
             return last not in "*%" or (self._ends_operand(self.before) and "SCHEDULE" not in (self.first, self.second))
-        if last in CLAUSE_ENDS and self._ends_operand(self.before) and self.first != "BEGIN":
+        if last in CLAUSE_ENDS and self._ends_operand(self.before) and self.first not in ("BEGIN", "END"):
             return self._is_data() or self.spelling.isupper()
         return self._clause_opens(self.text[following : line_end(self.text, following)])
 

@@ -273,10 +273,8 @@ class _Run:
                         state.suggestions = ()
                     state.said = effect.content
                     self.effects.append(effect)
-                case Suggest(suggestion=None):
-                    state.suggestions = ()
-                case Suggest(suggestion=suggestion):
-                    state.suggestions = (*state.suggestions, suggestion)
+                case Suggest(suggestion=button):
+                    state.suggestions = (*state.suggestions, button) if button is not None else ()
                 case SetErrorMode(resume=resume):
                     state.frames[-1].resume_errors = resume
                 case Log() | Shown():
@@ -321,7 +319,6 @@ class _Run:
                 continue
             del frames[depth + 1 :]
             frame = frames[-1]
-            self.state.suggestions = self.state.suggestions
             self.assign((Assignment("error", message), Assignment("err", kind)))
             if catcher is not None:
                 self.forget(frame, catcher + 1, self.plan.last_inside[catcher])

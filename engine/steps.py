@@ -6,11 +6,12 @@ sees a position, a frame or a row: it is told why it runs and answers with a Mov
 
 from __future__ import annotations
 
+import ast
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 from engine.effects import Effect, Query
 from engine.events import Event
@@ -295,6 +296,20 @@ class Step(ABC):
         """Yield every expression among the step's own fields (not its blocks')."""
         for f in fields(self):
             yield from _expressions_in(getattr(self, f.name))
+
+    def assigns(self) -> Iterator[str]:
+        """Yield the variables that the step gives a value."""
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Target):
+                yield value.name
+            elif f.name == "variable" and isinstance(value, str):
+                yield value
+
+
+def constant_of(expression: Expression) -> Value:
+    """Return the value of an expression that is a literal; NULL for every other."""
+    return cast(Value, expression.node.value) if isinstance(expression.node, ast.Constant) else None
 
 
 def _expressions_in(value: object) -> Iterator[Expression]:

@@ -17,9 +17,7 @@ _SIGNS = {"RPAR": ")", "RSQB": "]", "RBRACE": "}", "COLON": ":", "COMMA": ",", "
 _VALUES = frozenset({"NAME", "NUMBER", "STRING"})
 # The operators of an expression: after a value they may always stand, so they are not worth naming.
 _OPERATORS = frozenset(
-    "AND OR NOT MOD IS IN LIKE ILIKE CONTAINS STARTS ENDS BETWEEN PLUS MINUS STAR SLASH BACKSLASH PERCENT CIRCUMFLEX"
-    " AMPERSAND EQUAL LESSTHAN MORETHAN DOT QMARK LPAR LSQB BANG NAME WORD NUMBER STRING BARE_CALL FORMAT_CALL"
-    " NEW_OBJECT NEW_ARRAY ERROR_MESSAGE TRUE FALSE NULL LBRACE".split()
+    ["AND", "OR", "NOT", "MOD", "IS", "IN", "LIKE", "ILIKE", "CONTAINS", "STARTS", "ENDS", "BETWEEN", "PLUS", "MINUS", "STAR", "SLASH", "BACKSLASH", "PERCENT", "CIRCUMFLEX", "AMPERSAND", "EQUAL", "LESSTHAN", "MORETHAN", "DOT", "QMARK", "LPAR", "LSQB", "BANG", "NAME", "WORD", "NUMBER", "STRING", "BARE_CALL", "FORMAT_CALL", "NEW_OBJECT", "NEW_ARRAY", "ERROR_MESSAGE", "TRUE", "FALSE", "NULL", "LBRACE"]
 )
 _TOKEN = re.compile(rf'"{MASK}*"|[\w$]+|<>|[<>=!]=|&&|\|\||\?\?|\?\.|\S')
 _LAST = re.compile(rf'(?:"{MASK}*"|[\w$]+|<>|[<>=!]=|&&|\|\||\?\?|\?\.|\S)$')

@@ -15,7 +15,7 @@ from typing import TypeAlias, cast
 from engine.dates import DateValue, order_dates, parse_date, parse_iso
 from engine.errors import ScriptError
 
-Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 
 INTEGER_BITS_MAX = 4_096
 TEXT_CHARACTERS_MAX = 100_000
@@ -41,7 +41,9 @@ def type_name(value: object) -> str:
         return "boolean"
     if isinstance(value, (int, float)):
         return "number"
-    return {str: "text", list: "list", dict: "object"}.get(type(value), type(value).__name__)
+    if isinstance(value, str):
+        return "text"
+    return "object" if isinstance(value, dict) else type(value).__name__
 
 
 def show(value: Value) -> str:
@@ -176,7 +178,10 @@ def _date_pair(a: str, b: str) -> tuple[DateValue, DateValue] | None:
 
 
 def equal(a: Value, b: Value) -> bool:
-    """Return `a = b` of the dialect: NULL = "" holds, NULL = 0 does not, "1" = 1 holds, dates by their time."""
+    """Return `a = b` of the dialect.
+
+    NULL = "" holds, NULL = 0 does not; "1" = 1 and "true" = TRUE hold; dates are equal by their time.
+    """
     if a is None or b is None:
         return (a is None or a == "") and (b is None or b == "")
     if isinstance(a, str) and isinstance(b, str):
@@ -294,7 +299,7 @@ def _check_scalar(value: object) -> None:
             check_text(value)
         case _:
             raise ScriptError(
-                f"A {type(value).__name__} cannot be kept: only null, booleans, numbers, texts, lists, objects.",
+                f"A {type(value).__name__} cannot be kept: only what JSON can hold.",
                 "type",
             )
 

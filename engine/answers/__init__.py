@@ -116,8 +116,9 @@ def check_answer(
         found = check_menu(raw, choices)
         return found or Rejected(sentence_of(MENU, language, spoken, sentences, listed(choices)))
     name = _CANONICAL[type.lower()]
-    text = plain(raw) if len(raw) <= ANSWER_CHARS_MAX else ""
     if len(raw) > ANSWER_CHARS_MAX and name not in _UNLIMITED:
         raw = ""
+    text = plain(raw) if len(raw) <= ANSWER_CHARS_MAX else ""
+    text = text if len(text) <= ANSWER_CHARS_MAX else ""
     answer = Answer(raw, text, attachments, now, random, spoken, region)
     return _TYPES[name][1](answer) or Rejected(sentence_of(name, language, spoken, sentences))

@@ -60,6 +60,21 @@ COLORS: dict[str, str] = _NAMED | {
     word: _NAMED[name] for name, words in _TRANSLATED.items() for word in words.split()
 }
 
+# "azul claro", "hellblau", "bleu foncé": the shade before or after the colour.
+_SHADES = {
+    "light": "light claro clara clair claire hell chiaro chiara",
+    "dark": "dark escuro escura oscuro oscura fonce foncee dunkel scuro scura",
+}
+COLORS |= {
+    both: _NAMED[shade + name]
+    for shade, shade_words in _SHADES.items()
+    for name, words in _TRANSLATED.items()
+    if shade + name in _NAMED
+    for word in (name, *words.split())
+    for spoken in shade_words.split()
+    for both in (word + spoken, spoken + word)
+}
+
 _HEX = re.compile(r"#?([0-9a-f]{6}|[0-9a-f]{3})")
 _RGB = re.compile(r"(?:rgb)? ?\(? ?([0-9]{1,3})(?: ?, ?| )([0-9]{1,3})(?: ?, ?| )([0-9]{1,3}) ?\)?")
 

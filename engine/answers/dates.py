@@ -13,6 +13,7 @@ from engine.answers.words import (
     HOUR_AFTERNOON,
     HOUR_FILLERS,
     HOUR_MORNING,
+    HOUR_NIGHT,
     HOURS,
     MONTHS,
     ORDINAL_ENDINGS,
@@ -116,13 +117,20 @@ def check_hour(answer: Answer) -> Accepted | None:
     if clock is None or (spoken and spoken[0] not in HOUR_MORNING | HOUR_AFTERNOON):
         return None
     hour, minute = clock
-    if spoken and not 1 <= hour <= (12 if spoken[0] in HOUR_MORNING else 23):
-        return None
-    if spoken and spoken[0] in HOUR_MORNING:
-        hour %= 12
-    elif spoken and hour < 12:
-        hour += 12
-    return as_text(f"{hour:02}:{minute:02}")
+    hour = _on_24_hours(hour, spoken[0] if spoken else "")
+    return as_text(f"{hour:02}:{minute:02}" if hour >= 0 else None)
+
+
+def _on_24_hours(hour: int, part: str) -> int:
+    """Return the hour that the part of the day makes of it, or -1 where the two do not go together."""
+    if not part:
+        return hour
+    # "12 de la mañana" is noon to some and midnight to others; "12 da noite" is midnight to all.
+    if part in HOUR_MORNING:
+        return hour % 12 if 1 <= hour < 12 or (hour == 12 and part == "am") else -1
+    if hour == 12 and part in HOUR_NIGHT:
+        return 0
+    return -1 if hour == 0 else hour + 12 if hour < 12 else hour
 
 
 def _clock(numbers: list[str]) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from engine.answers.words import NO, YES, word_set
 INTEGER_DIGITS_MAX = 18
 """So that an accepted integer fits PostgreSQL's bigint."""
 FLOAT_CHARS_MAX = 40
+BOOLEAN_CHARS_MAX = 60
 MONEY_DIGITS_MAX = 15
 """So that every cent of an accepted amount is exact in a double."""
 
@@ -59,11 +60,11 @@ def check_money(answer: Answer) -> Accepted | None:
     `1.234` where the point marks decimals is refused: a reading either way could be wrong a thousandfold.
     """
     amount = "".join(" " if c in _CURRENCY_SIGNS else c for c in answer.text.casefold())
-    words = re.findall(r"[^\W\d_]+", amount)
+    words = re.findall(r"[^\W\d_]+", folded(amount))
     if len(words) > 2 or any(w not in _CURRENCY_WORDS for w in words):
         return None
     amount = re.sub(r"[^\W\d_]+\.?", " ", amount)
-    amount = re.sub(r"^([+-]) +", r"\1", re.sub(r",- *$", "", amount).strip())
+    amount = re.sub(r"^([+-]) +", r"\1", re.sub(r"[.,]-{1,2} *$", "", amount).strip())
     parts = _number(amount, answer)
     if parts is None or parts[2] is not None:
         return None
@@ -76,24 +77,25 @@ def check_money(answer: Answer) -> Accepted | None:
 
 def check_boolean(answer: Answer) -> Accepted | None:
     """Accept yes and no in the words, letters, digits and thumbs of six languages; the value is a bool."""
+    if len(answer.text) > BOOLEAN_CHARS_MAX:
+        return None
     text = folded(answer.text)
     spoken = " ".join(words_of(text))
-    signs = "".join(c for c in text if not c.isalnum() and not "\U0001f3fb" <= c <= "\U0001f3ff").strip(
-        " .!?,;"
-    )
-    key = spoken or signs
-    if spoken and text.startswith("-"):
+    votes = {c in YES for c in text if not c.isalnum() and (c in YES or c in NO)}
+    if spoken.isdigit() and text.rstrip(" .,!?;)") != spoken:
         return None
-    if key in YES or (not spoken and set(signs) == {"👍"}):
-        return Accepted(True, "true")
-    if key in NO or (not spoken and set(signs) == {"👎"}):
-        return Accepted(False, "false")
-    return None
+    phrases = [spoken] if spoken in YES | NO else re.split("[,.!;]", text) if spoken else []
+    for phrase in filter(None, (" ".join(words_of(p)) for p in phrases)):
+        votes |= {True} if phrase in YES else {False} if phrase in NO else {True, False}
+    if len(votes) != 1:
+        return None
+    value = votes.pop()
+    return Accepted(value, "true" if value else "false")
 
 
 def _number(text: str, answer: Answer) -> tuple[str, str, str | None] | None:
     """Return sign, digits with a point before the decimals, and exponent of a plain text; None: no number."""
-    match = _NUMBER.fullmatch(text.strip())
+    match = _NUMBER.fullmatch(text.strip().rstrip("."))
     if match is None:
         return None
     point = answer.language == "en" or f"{answer.language}-{answer.region}" in _POINT_DECIMALS
@@ -108,7 +110,7 @@ def _without_grouping(body: str, point: bool) -> str | None:
     decimal, other = (".", ",") if point else (",", ".")
     if "." in body and "," in body:
         decimal, other = (".", ",") if body.rfind(".") > body.rfind(",") else (",", ".")
-    elif other in body and not _grouped(body, other):
+    elif body.count(decimal) > 1 or (other in body and not _grouped(body, other)):
         decimal, other = other, decimal
     whole, mark, decimals = body.partition(decimal)
     if mark and not (decimals.isascii() and decimals.isdigit()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 from engine.answers.cleaning import only_digits
 from engine.answers.outcomes import Accepted, Answer, as_text
@@ -40,9 +41,16 @@ def check_name(answer: Answer) -> Accepted | None:
         return None
     if any(not (c in " '-." or unicodedata.category(c)[0] in "LM") for c in name):
         return None
-    even = name == name.lower() or name == name.upper()
     words = name.split(" ")
+    even = name == name.lower() or _is_shouted([word for word in words if word not in _ROMAN])
     return as_text(" ".join(_name_word(word, i == 0, even) for i, word in enumerate(words)))
+
+
+def _is_shouted(words: list[str]) -> bool:
+    """Tell whether words are in capitals, and not only initials."""
+    text = " ".join(words)
+    capitals = [c != c.lower() for c in text]
+    return text == text.upper() and any(a and b for a, b in pairwise(capitals))
 
 
 def _name_word(word: str, first: bool, even: bool) -> str:
@@ -55,8 +63,9 @@ def _name_word(word: str, first: bool, even: bool) -> str:
     if word in _ROMAN and not first:
         return word
     # "McDonald" and "DeVito" know better than any rule; "MARIA" and "maria" do not.
-    if not even and word not in (lower, word.upper()):
-        return word[:1].upper() + word[1:] if len(word[:1].upper()) == 1 else word
+    written = _name_part(word)
+    if not even and word != lower and written != written.upper():
+        return written
     return "".join(_name_part(part) for part in re.split(r"(['.-])", lower))
 
 

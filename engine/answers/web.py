@@ -25,10 +25,10 @@ def check_url(answer: Answer) -> Accepted | None:
         text = "https://" + text.removeprefix("//")
     try:
         parts = urlsplit(text)
-        host, port = plain(parts.hostname or "").lower(), parts.port
+        host, port = plain(parts.hostname or "").lower().rstrip("."), parts.port
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or "@" in parts.netloc or not _is_host(host.rstrip(".")):
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or not _is_host(host):
         return None
     netloc = f"[{host}]" if ":" in host else host
     netloc += "" if port is None else f":{port}"
@@ -37,7 +37,8 @@ def check_url(answer: Answer) -> Accepted | None:
 
 
 def _is_host(host: str) -> bool:
-    if host == "localhost" or is_domain(host):
+    # Host names have no underscores (RFC 1123), but the web has hosts with them.
+    if host == "localhost" or is_domain(host.replace("_", "-").strip("-")):
         return True
     try:
         ipaddress.ip_address(host)

@@ -24,6 +24,15 @@ _MONTHS = (
     "november nov novembro noviembre novembre",
     "december dec dezembro dez diciembre dic decembre dezember dicembre",
 )
+# Not "mar", which is March as well as Tuesday.
+_WEEKDAYS = (
+    "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun "
+    "segunda terca quarta quinta sexta sabado domingo feira seg ter qua qui sex sab dom "
+    "lunes martes miercoles jueves viernes lun mie jue vie "
+    "lundi mardi mercredi jeudi vendredi samedi dimanche mer jeu ven sam dim "
+    "montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag "
+    "lunedi martedi mercoledi giovedi venerdi sabato domenica gio "
+)
 MONTHS: dict[str, int] = {word: n for n, words in enumerate(_MONTHS, 1) for word in words.split()}
 
 # Keys are the folded words joined by one blank, as cleaning.words_of sees them.
@@ -40,7 +49,9 @@ DAYS: dict[str, int] = {
     **dict.fromkeys(("avant hier", "vorgestern", "l altro ieri", "altro ieri"), -2),
 }
 
-DATE_FILLERS = word_set("the of on de del do da la le el il em no dia am den der dem d du of in")
+DATE_FILLERS = word_set(
+    _WEEKDAYS + "the of on de del do da la le el il em no dia am den der dem d du of in l"
+)
 ORDINAL_ENDINGS = word_set("st nd rd th er re e eme o a os as")
 
 HOUR_FILLERS = word_set(
@@ -48,6 +59,7 @@ HOUR_FILLERS = word_set(
     "le les alle um gegen da de du di del della do in the"
 )
 HOUR_MORNING = word_set("am manha manana matin morgens vormittags mattina mattino morning")
+HOUR_NIGHT = word_set("noite noche soir abends sera evening")
 HOUR_AFTERNOON = word_set("pm tarde noite noche soir nachmittags abends pomeriggio sera afternoon evening")
 HOURS: dict[str, str] = {
     **dict.fromkeys(

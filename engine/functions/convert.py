@@ -235,11 +235,8 @@ def as_csv(rows: list[Value], separator: str = ",") -> str:
         names = list(dict.fromkeys(name for row in rows for name in cast("dict[str, Value]", row)))
         if len(names) * len(rows) > 100_000:
             raise ScriptError("CSV of so many rows with so many columns is too much.", "limit")
-        lines = (
-            [names, *([cast("dict[str, Value]", row).get(name) for name in names] for row in rows)]
-            if rows
-            else []
-        )
+        lines: list[list[Value]] = [list(names)] if rows else []
+        lines += [[cast("dict[str, Value]", row).get(name) for name in names] for row in rows]
     else:
         lines = [row if isinstance(row, list) else [row] for row in rows]
     return "\n".join(separator.join(_csv_field(field) for field in line) for line in lines)

@@ -64,10 +64,7 @@ def format_value(value: Value, pattern: str | None = None) -> str:
     if word in ("<", "lower"):
         return to_text(value).lower()
     if isinstance(value, str):
-        when = parse_iso(value) or (
-            None if read_number(value) is not None and not _is_date(pattern) else None
-        )
-        when = when or _other_date(value, pattern)
+        when = parse_iso(value) or _other_date(value, pattern)
         if when is not None:
             return format_date(when, pattern)
         number = read_number(value)
@@ -86,14 +83,14 @@ def _is_date(pattern: str) -> bool:
 
 
 def _other_date(value: str, pattern: str) -> DateValue | None:
-    """Return a date in another spelling than ISO 8601; `20260131` is one only where the pattern is a date's."""
+    """Return a date in another spelling than ISO; `20260131` is one only where the pattern is a date's."""
     if read_number(value) is not None and not _is_date(pattern):
         return None
     return parse_date(value) or parse_clock(value)
 
 
 def _locale(pattern: str) -> tuple[str, str]:
-    """Return the pattern without its `[locale]`, and the locale's name in the table ("" where none is given)."""
+    """Return the pattern without its `[locale]`, and the locale's name in the table, or ""."""
     match = _LOCALE_SUFFIX.search(pattern)
     if match is None:
         return pattern, ""
@@ -175,7 +172,7 @@ def _digits(
 
 
 def _date_tokens(pattern: str) -> list[tuple[str, str]]:
-    """Return the pattern's tokens: ("date", letters) or ("text", literal). A word that is no date stays text."""
+    """Return the pattern's tokens: ("date", letters) or ("text", literal). Other words stay text."""
     tokens: list[tuple[str, str]] = []
     for part in _DATE_PARTS.findall(pattern):
         if part[0] in "\"'" and len(part) > 1:

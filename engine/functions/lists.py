@@ -59,7 +59,9 @@ def _end(value: Value, index: int) -> Value:
 
 
 def slice_of(value: Value, start: int, end: int | None = None) -> Value:
-    """Return the items (or characters) from a position up to before another, counted from 0; below 0 from the end.
+    """Return the items (or characters) from one position to before another.
+
+    Positions count from 0; below 0 they count from the end.
 
     SLICE([1, 2, 3], 1) = [2, 3]
     SLICE("abcd", 1, 3) = "bc"
@@ -84,7 +86,9 @@ def push(items: list[Value], *added: Value) -> Value:
 
 
 def splice(items: list[Value], start: int, count: int | None = None, *added: Value) -> Value:
-    """Return the list without `count` items from a position on (all of them without a count), others put there.
+    """Return the list without `count` items from a position on, others put in their place.
+
+    Without a count all items from there on go.
 
     .splice([1, 2, 3], 1, 1) = [1, 3]
     .splice([1, 4], 1, 0, 2, 3) = [1, 2, 3, 4]
@@ -140,7 +144,9 @@ def _as_float(number: int | float) -> float:
 
 
 def sort(items: list[Value], *how: Value) -> Value:
-    """Return the list in order: numbers by size, texts by letters; by a field of its rows; "DESC" turns it round.
+    """Return the list in order: numbers by size, texts by letters.
+
+    A field of its rows may be named to go by; "DESC" turns the order round.
 
     SORT([3, 1, 2]) = [1, 2, 3]
     SORT([1, 3], "DESC") = [3, 1]

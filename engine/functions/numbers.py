@@ -154,7 +154,9 @@ def pi() -> float:
 
 
 def draw(moment: Moment, *bounds: int) -> Value:
-    """Return a number drawn by lot: RANDOM() from 0 to below 1, RANDOM(n) from 1 to n, RANDOM(a, b) from a to b.
+    """Return a number drawn by lot.
+
+    RANDOM() is from 0 to below 1, RANDOM(n) a whole number from 1 to n, RANDOM(a, b) one from a to b.
 
     RANDOM(3, 3) = 3
     RANDOM(1) = 1

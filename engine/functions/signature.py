@@ -60,7 +60,10 @@ def function(
     weight: float = 1.0,
     deep: float = 0.0,
 ) -> Function:
-    """Return a Function for a signature such as `text whole whole?` or `any*` (`?` optional, `*` any number)."""
+    """Return a Function for a signature such as `text whole whole?` or `any*`.
+
+    `?` marks an argument that may be missing, `*` a last one that may come any number of times.
+    """
     words = signature.split()
     rest = words.pop()[:-1] if words and words[-1].endswith("*") else None
     required = sum(not word.endswith("?") for word in words)
@@ -70,7 +73,10 @@ def function(
 
 
 def convert_arguments(name: str, of: Function, arguments: Sequence[Value]) -> list[Any]:
-    """Return the arguments as the function takes them. Raises ScriptError that names function and argument."""
+    """Return the arguments as the function takes them.
+
+    Raises ScriptError that names the function, the argument, what it got and what it expects.
+    """
     count, most = len(arguments), of.most
     if count < of.required or (most is not None and count > most):
         raise ScriptError(

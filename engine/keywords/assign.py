@@ -8,12 +8,12 @@ from typing import ClassVar, Self
 from engine.errors import ScriptError
 from engine.expressions import Expression
 from engine.steps import (
+    NEXT,
     Block,
     BlockEnded,
     Enter,
     Here,
     Move,
-    NEXT,
     Next,
     Step,
     Target,
@@ -41,7 +41,7 @@ class Assign(Step):
 
     HEADS: ClassVar[tuple[str, ...]] = ("LET", "SET")
     GRAMMAR: ClassVar[str] = """
-        assign: ("LET"i | "SET"i)? target "=" expression
+        assign: ("LET"i | "SET"i) target "=" value
     """
 
     @classmethod

@@ -136,7 +136,7 @@ class Param(Step):
     ```
     """
 
-    name: str
+    variable: str
     default: Expression | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("PARAM",)
@@ -156,6 +156,6 @@ class Param(Step):
         return cls(written.place, parsed.words()[0].lower(), parsed.expression_of("param_default"))
 
     def run(self, here: Here) -> Move:
-        if here.lookup(self.name) is not None or self.default is None:
+        if here.lookup(self.variable) is not None or self.default is None:
             return NEXT
-        return Next(sets=(here.assignment(Target(self.name), here.value(self.default)),))
+        return Next(sets=(here.assignment(Target(self.variable), here.value(self.default)),))

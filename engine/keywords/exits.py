@@ -105,7 +105,7 @@ class ReturnValue(Step):
 
     HEADS: ClassVar[tuple[str, ...]] = ("RETURN", "EXIT SUB", "EXIT FUNCTION", "EXIT")
     GRAMMAR: ClassVar[str] = """
-        return: "RETURN"i [expression]
+        return: "RETURN"i [value]
             | "RETURN"i "WITH"i return_member ("," return_member)*
             | "EXIT"i ["SUB"i | "FUNCTION"i]
         return_member: expression "AS"i NAME | NAME "=" expression -> return_named

@@ -114,43 +114,33 @@ class Try(Step):
     variable: str | None
     guarded: Block
     handler: Block
-    ending: Block
 
     HEADS: ClassVar[tuple[str, ...]] = ("TRY",)
     GRAMMAR: ClassVar[str] = """
         try: "TRY"i
         catch: "CATCH"i [NAME]
-        finally: "FINALLY"i
         end_try: "END"i "TRY"i
     """
-    SECTIONS: ClassVar[dict[str, str]] = {"CATCH": "catch", "FINALLY": "finally"}
+    SECTIONS: ClassVar[dict[str, str]] = {"CATCH": "catch"}
     CLOSERS: ClassVar[dict[str, str]] = {"END TRY": "end_try"}
 
     @classmethod
     def build(cls, written: Written) -> Self:
-        rules = [s.parsed.rule for s in written.sections]
-        if rules not in (["try"], ["try", "catch"], ["try", "finally"], ["try", "catch", "finally"]):
-            raise Misuse("TRY has one CATCH, and FINALLY behind it", "TRY … CATCH e … FINALLY … END TRY")
-        by_rule = {s.parsed.rule: s for s in written.sections}
-        words = by_rule["catch"].parsed.words() if "catch" in by_rule else ()
-        return cls(
-            written.place,
-            words[0].lower() if words else None,
-            by_rule["try"].block,
-            by_rule["catch"].block if "catch" in by_rule else (),
-            by_rule["finally"].block if "finally" in by_rule else (),
-        )
+        if len(written.sections) > 2:
+            raise Misuse("TRY has one CATCH", "TRY … CATCH e … END TRY")
+        catch = written.sections[1] if len(written.sections) == 2 else None
+        words = catch.parsed.words() if catch else ()
+        variable = words[0].lower() if words else None
+        return cls(written.place, variable, written.sections[0].block, catch.block if catch else ())
 
     def blocks(self) -> tuple[Block, ...]:
-        return (self.guarded, self.handler, self.ending)
+        return (self.guarded, self.handler)
 
     def run(self, here: Here) -> Move:
         match here.why:
             case Caught(message=message):
                 sets = (Assignment(self.variable, message),) if self.variable else ()
-                return Enter(1, memo="handled", sets=sets)
-            case BlockEnded() if here.memo != "ending" and self.ending:
-                return Enter(2, memo="ending")
+                return Enter(1, sets=sets)
             case BlockEnded():
                 return NEXT
             case _:

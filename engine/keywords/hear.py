@@ -10,8 +10,8 @@ from engine.answers import SECRET_TYPES, Accepted, Rejected, canonical_type, che
 from engine.effects import Effect, Reply, Shown, Suggest, Suggestion
 from engine.errors import ScriptError
 from engine.events import MessageReceived, TimedOut
-from engine.expressions import Expression, constant_of, names_of
-from engine.steps import Await, Here, Misuse, Move, Next, Parsed, Resumed, Step, Target, Written
+from engine.expressions import Expression, names_of
+from engine.steps import Await, Here, Misuse, Move, Next, Parsed, Resumed, Step, Target, Written, constant_of
 from engine.values import Value, to_number, to_text
 from engine.waits import ForMessage
 
@@ -39,7 +39,7 @@ class Hear(Step):
     ```chat
     bot: How old are you?
     user: forty-one
-    bot: Please enter a whole number, for example 42.
+    bot: Please write a whole number, for example: 42
     user: 41
     user: 2
     bot: 42 and Green
@@ -153,7 +153,7 @@ class Hear(Step):
         )
         match answer:
             case Accepted(value=value, shown=shown):
-                return self.keep(here, value, (Shown(shown),) if wait.secret else ())
+                return self.keep(here, value, (Suggest(None), *((Shown(shown),) if wait.secret else ())))
             case Rejected(sentence=sentence) if wait.tries_left > 1:
                 return Await(replace(wait, tries_left=wait.tries_left - 1), (Reply(sentence),))
             case Rejected():

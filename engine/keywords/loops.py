@@ -237,7 +237,7 @@ class Do(Step):
 
     @classmethod
     def build(cls, written: Written) -> Self:
-        tests = []
+        tests: list[Test | None] = []
         for section in (written.sections[0], written.sections[-1]):
             condition = section.parsed.expression_of("do_while")
             until = section.parsed.expression_of("do_until")

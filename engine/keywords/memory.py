@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 from engine.effects import Query
 from engine.errors import ScriptError
 from engine.events import QueryAnswered
-from engine.expressions import Expression, constant_of
-from engine.steps import NEXT, Ask, Here, Misuse, Move, Resumed, Step, Target, Written
+from engine.expressions import Expression
+from engine.steps import NEXT, Ask, Here, Misuse, Move, Resumed, Step, Target, Written, constant_of
 from engine.values import to_text
 
 SCOPES = ("session", "user")
@@ -76,7 +76,7 @@ class GetSession(Step):
     def build(cls, written: Written) -> Self:
         key = written.parsed.expressions()[0]
         text = constant_of(key)
-        if isinstance(text, str) and ("/" in text or "." in text and text.split(".")[0].lower() not in SCOPES):
+        if isinstance(text, str) and ("/" in text or ("." in text and text.split(".")[0].lower() not in SCOPES)):
             raise Misuse(
                 "this version reads only variables of the session with GET, not the web or files",
                 'for example: x = GET "session.city"',
@@ -119,7 +119,7 @@ class SetBotMemory(Step):
 
     HEADS: ClassVar[tuple[str, ...]] = ("SET BOT MEMORY",)
     GRAMMAR: ClassVar[str] = """
-        set_bot_memory: "SET"i "BOT"i "MEMORY"i expression ("," | "AS"i | "=") expression
+        set_bot_memory: "SET"i "BOT"i "MEMORY"i expression ("," | "AS"i) expression
             | "SET"i "BOT"i "MEMORY"i STRING "=" expression -> set_bot_memory_equal
     """
 

@@ -1,0 +1,30 @@
+"""Every keyword's documentation is a test: its example script gives its example chat."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from engine.registry import keyword_classes
+from engine.steps import Step
+from tests.engine.player import examples, play
+
+
+def documented() -> list[tuple[str, str, str]]:
+    found = []
+    for kind in keyword_classes():
+        for number, (script, chat) in enumerate(examples(inspect.getdoc(kind) or "")):
+            found.append((f"{kind.__name__}-{number}", script, chat))
+    return found
+
+
+@pytest.mark.parametrize(("name", "script", "chat"), documented(), ids=lambda v: v if "\n" not in v else "")
+def test_example_of_keyword(name: str, script: str, chat: str) -> None:
+    assert play(script, chat) == [line.rstrip() for line in chat.splitlines()]
+
+
+@pytest.mark.parametrize("kind", [k for k in keyword_classes() if k.HEADS], ids=lambda k: k.__name__)
+def test_every_keyword_has_documentation_and_an_example(kind: type[Step]) -> None:
+    doc = inspect.getdoc(kind) or ""
+    assert doc and "```basic" in doc and "```chat" in doc
