@@ -333,3 +333,16 @@ begin
     select * from taken order by id;
 end
 $$;
+
+-- The last word of a turn's commit: what it heard, it deleted. If someone else deleted a message at the same moment,
+-- the whole commit fails as a lost race (40001) and is tried again.
+create function workflow_check_heard(deleted bigint, expected bigint) returns boolean
+    stable language plpgsql set search_path from current
+as $$
+begin
+    if deleted <> expected then
+        raise exception using errcode = '40001', message = 'A message of this turn was heard by another at the same moment.';
+    end if;
+    return true;
+end
+$$;

@@ -1,5 +1,6 @@
 -- Keeps true: for each of many turns, all of it or nothing of it, as in commit_turn; a turn that lost its race does not
--- touch the others. Locks messages, then executions in the order given: callers sort by id.
+-- touch the others. Locks executions in the order given (callers sort by id), then messages.
+-- A message that goes in this very moment is an error, 40001, and nothing of the batch is written.
 -- One array per column of turns ($1, $2, $4 to $17), then of the messages they heard and of their replies.
 with turns as materialized (
     select * from unnest($1::uuid[], $2::bigint[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::timestamptz[],
@@ -10,7 +11,6 @@ with turns as materialized (
     select m.id, h.execution_id
     from unnest($17::uuid[], $18::bigint[]) as h (execution_id, id)
     join workflow_messages m on m.id = h.id
-    for update of m
 ), complete as materialized (
     select heard.execution_id, count(*) as messages from heard group by heard.execution_id
 ), moved as (
@@ -21,9 +21,10 @@ with turns as materialized (
     from turns t left join complete c on c.execution_id = t.id, workflow_partitions p
     where e.id = t.id and e.revision = t.revision and e.status in ('running', 'waiting') and e.plan_hash is not null
         and p.number = e.partition and p.owner = $3 and coalesce(c.messages, 0) = t.consumed
-    returning e.id, e.session_id, p.epoch, t.turn, t.revision, t.from_step, t.current_step, t.came_in, t.went_out, t.steps, t.duration_us
+    returning e.id, e.session_id, p.epoch, t.turn, t.consumed, t.revision, t.from_step, t.current_step, t.came_in, t.went_out, t.steps, t.duration_us
 ), consumed as (
     delete from workflow_messages m using heard join moved on moved.id = heard.execution_id where m.id = heard.id
+    returning m.id
 ), said as (
     insert into workflow_replies (session_id, execution_id, turn, position, content, suggestions, recipient, created_at)
     select moved.session_id, moved.id, moved.turn, reply.position, reply.content, reply.suggestions::jsonb, reply.recipient, workflow_now()
@@ -38,3 +39,4 @@ with turns as materialized (
     from moved
 )
 select moved.id from moved
+where workflow_check_heard((select count(*) from consumed), (select sum(moved.consumed) from moved))
