@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from daemon.store import Store
+from engine.codec import UnreadablePlan, decode_plan
 from engine.plan import Plan
 
 PLANS_MAX = 1_000
 
 
-class UnreadablePlan(Exception):
-    """A stored plan is missing or cannot be read; what runs it is put aside."""
-
-
 class Plans:
     """A bounded cache of plans over the table that has them all."""
 
-    def __init__(self, store: Store, decode: Callable[[str], Plan], plans_max: int = PLANS_MAX) -> None:
+    def __init__(self, store: Store, plans_max: int = PLANS_MAX) -> None:
         self._store = store
-        self._decode = decode
         self._plans_max = plans_max
         self._plans: OrderedDict[str, Plan] = OrderedDict()
 
@@ -39,7 +35,7 @@ class Plans:
         if stored is None:
             return UnreadablePlan(f"the plan {plan_hash} is not in workflow_plans")
         try:
-            plan = self._decode(stored.plan_json)
+            plan = decode_plan(stored.plan_json)
         except Exception as error:  # whatever a damaged or newer plan provokes, its executions are put aside
             return UnreadablePlan(f"the plan {plan_hash} of {stored.script} cannot be read: {error!r}")
         self._plans[plan_hash] = plan

@@ -27,10 +27,11 @@ from daemon.bell import Bell
 from daemon.committer import Committer
 from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
-from daemon.plans import Plans, UnreadablePlan
+from daemon.plans import Plans
 from daemon.rows import DueExecution, LoadedExecution, PendingMessage
 from daemon.store import Store
 from daemon.turns import World, standing_of, start_failed
+from engine.codec import UnreadablePlan
 from engine.errors import ScriptError
 from engine.plan import Plan
 from engine.state import UnreadableCheckpoint
