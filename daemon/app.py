@@ -72,12 +72,18 @@ class Daemon:
     """Everything that runs conversations. Made by run_daemon."""
 
     def __init__(
-        self, settings: Settings, connections: Connections, metrics: Metrics, random: Random, owner: str
+        self,
+        settings: Settings,
+        connections: Connections,
+        metrics: Metrics,
+        readiness: Readiness,
+        random: Random,
+        owner: str,
     ) -> None:
         limits, daemon, schema = settings.limits, settings.daemon, settings.database.schema
         self.settings = settings
         self.metrics = metrics
-        self.readiness = Readiness()
+        self.readiness = readiness
         self.connections = connections
         self.store = Store(connections.looking, schema, owner)
         self.clients = ClientStore(connections.looking)
@@ -260,9 +266,7 @@ class Daemon:
         while True:
             self.metrics.actors.set(len(self.supervisor.present))
             pool = self.connections.asking
-            self.metrics.set_pool(
-                size=pool.get_size(), idle=pool.get_idle_size(), maximum=pool.get_max_size()
-            )
+            self.metrics.set_pool(size=pool.get_size(), idle=pool.get_idle_size(), maximum=pool.get_max_size())
             try:
                 backlog = await self.operators.measure_messages()
                 self.metrics.messages_pending.set(backlog.pending)
@@ -282,6 +286,7 @@ async def run_daemon(
     *,
     dsn: str | None = None,
     metrics: Metrics | None = None,
+    readiness: Readiness | None = None,
     seed: int | None = None,
     owner: str | None = None,
     wait: bool = False,
@@ -298,7 +303,9 @@ async def run_daemon(
         connections = await stack.enter_async_context(
             open_connections(settings, dsn or settings.database.url, wait=wait, random=random)
         )
-        daemon = Daemon(settings, connections, metrics or create_metrics(), random, owner or owner_name())
+        readiness = readiness or Readiness()
+        metrics = metrics or create_metrics()
+        daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name())
         async with asyncio.TaskGroup() as tasks:
             daemon.start(tasks)
             try:

@@ -49,9 +49,7 @@ class Connections:
 
 
 @asynccontextmanager
-async def open_connections(
-    settings: Settings, dsn: str, *, wait: bool, random: Random
-) -> AsyncIterator[Connections]:
+async def open_connections(settings: Settings, dsn: str, *, wait: bool, random: Random) -> AsyncIterator[Connections]:
     """Open every pool and check the schema's version; close them at the end, in bounded time.
 
     With `wait`, a database that is away is tried until it is there. Raises SchemaProblem, and without `wait`

@@ -106,9 +106,7 @@ async def deploy(
     if compiled.refused:
         return Deployment((), compiled.problems)
     version = stepwell_version()
-    rows = [
-        StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version) for p in compiled.plans
-    ]
+    rows = [StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version) for p in compiled.plans]
     gone: set[str] = set()
     if withdraw:
         gone = {s.script for s in await store.list_scripts() if s.bot_id == bot_id} - set(sources)

@@ -237,7 +237,7 @@ class Supervisor:
             return
         rows = await self._store.load_executions(ids[:room])
         plans = await self._plans.load({row.plan_hash for row in rows})
-        if any([row.mode == "direct" and row.turn > 0 for row in rows]):
+        if any(row.mode == "direct" and row.turn > 0 for row in rows):
             # Its state was in the memory of an actor that is gone; whoever looks at the row shall see it.
             await self._store.mark_lost(self.present)
         for row in rows:

@@ -16,21 +16,18 @@ from typing import TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
-
+from daemon import history
+from daemon.history import attachments_of, went_out
 from daemon.rows import DueExecution, LoadedExecution, PendingMessage, Status, Turn
 from engine.effects import Effect, Log, Query, Reply, Shown
 from engine.errors import ScriptError
-from engine.events import Attachment, Event, MessageReceived, TimedOut
+from engine.events import Event, MessageReceived, TimedOut
 from engine.expressions import Moment
 from engine.plan import Plan
 from engine.policy import Policy
 from engine.state import ExecutionState, StateTooLarge, decode_state, encode_state
 from engine.stepper import Continue, Done, Failure, StepResult, advance, begin, deliver
-from engine.values import Value
 from engine.waits import ForMessage, deadline_of, kind_of
-
-HIDDEN = "[hidden]"  # a secret answer for which the engine gave nothing to show
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +180,7 @@ def moment_of(cue: Cue, standing: Standing, world: World, random: Random) -> Mom
 class Running:
     """One turn while it runs. Every attempt at a turn is a Running of its own."""
 
-    __slots__ = ("cue", "effects", "moment", "standing", "started", "steps", "world", "result")
+    __slots__ = ("cue", "effects", "moment", "result", "standing", "started", "steps", "world")
 
     def __init__(self, standing: Standing, cue: Cue, world: World, random: Random) -> None:
         self.standing = standing
@@ -327,30 +324,11 @@ def start_failed(loaded: LoadedExecution, plan: Plan, error: ScriptError) -> Tur
         wake_at=None,
         consumed=(),
         replies=(),
-        came_in='{"kind":"start"}',
+        came_in=history.START,
         went_out=went_out(state, None, (), (), failure),
         problem=str(failure),
         steps=0,
         duration_us=0,
-    )
-
-
-# ── what the history says ──────────────────────────────────────────────────────────────────────────
-
-_encode_json = msgspec.json.Encoder().encode
-_START, _RESUME, _TIMEOUT = '{"kind":"start"}', '{"kind":"resume"}', '{"kind":"timeout"}'
-
-
-def attachments_of(message: PendingMessage) -> tuple[Attachment, ...]:
-    """Return the files that came with a message; unknown fields are left out."""
-    return tuple(
-        Attachment(
-            url=str(item.get("url", "")),
-            kind=str(item.get("kind") or "file"),
-            name=str(item.get("name") or ""),
-            mime_type=str(item.get("mime_type") or ""),
-        )
-        for item in message.attachments or ()
     )
 
 
@@ -360,62 +338,13 @@ def consumed_by(cue: Cue) -> tuple[int, ...]:
 
 
 def came_in(cue: Cue, before: Standing, effects: list[Effect]) -> str:
-    """Return what a turn began with, as the history's JSON; never a secret answer in clear."""
+    """Return what a turn began with, as the history's JSON."""
     match cue:
         case Heard(message=message):
-            data = {"kind": "message", "message": message.id, "content": message.content}
-            wait = before.state.wait
-            if isinstance(wait, ForMessage):
-                data["prompt_id"] = wait.prompt_id
-                if wait.secret:
-                    shown = [e.text for e in effects if isinstance(e, Shown)]
-                    data["content"] = shown[-1] if shown else HIDDEN
-            return _encode_json(data).decode()
+            return history.heard(message, before.state.wait, effects)
         case Misdirected(message=message):
-            data = {"kind": "message", "message": message.id, "stale": True, "prompt_id": message.prompt_id}
-            data["content"] = HIDDEN  # what it answered is unknown here, so it may have been a secret
-            return _encode_json(data).decode()
+            return history.misdirected(message)
         case Elapsed():
-            return _TIMEOUT
+            return history.TIMEOUT
         case Begun():
-            return _START if before.turn == 0 else _RESUME
-
-
-def went_out(
-    before: ExecutionState,
-    wait: object,
-    replies: tuple[Reply, ...],
-    logs: tuple[Log, ...],
-    failure: Failure | None,
-) -> str:
-    """Return what a turn ended with, as the history's JSON."""
-    prompt: dict[str, object] | None = None
-    again = False
-    if isinstance(wait, ForMessage):
-        old = before.wait
-        again = isinstance(old, ForMessage) and old.prompt_id == wait.prompt_id
-        prompt = {
-            "prompt_id": wait.prompt_id,
-            "type": wait.type,
-            "prompt": wait.prompt,
-            "choices": wait.choices,
-            "tries_left": wait.tries_left,
-            "deadline": wait.deadline.isoformat() if wait.deadline else None,
-        }
-    data: dict[str, object] = {
-        "replies": len(replies),
-        "prompt": prompt,
-        "asked_again": again,
-        "log": [{"level": line.level, "text": line.text} for line in logs],
-        "failure": None,
-    }
-    if failure is not None:
-        data["failure"] = {
-            "message": failure.message,
-            "kind": failure.kind,
-            "script": failure.script,
-            "line": failure.line,
-            "step": failure.step,
-            "statement": failure.statement,
-        }
-    return _encode_json(data).decode()
+            return history.START if before.turn == 0 else history.RESUME
