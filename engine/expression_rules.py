@@ -20,6 +20,8 @@ from engine.source import MASK
 RESERVED = ("AND", "OR", "NOT", "MOD", "TRUE", "FALSE", "NULL")
 """The only words that are never a variable. They may be members and keys."""
 
+_WORD_END = rf"(?![\w${MARKS}])"
+_KEYWORD_END = _WORD_END + r"(?!\.[^\W\d])(?![ ]*=(?!=))(?!\[[^\]]*\][ ]*=(?!=))"
 _NOT_AN_OPERAND = (
     "AND OR NOT MOD IS IN LIKE ILIKE CONTAINS STARTS ENDS BETWEEN THEN ELSE DO AS TO STEP WITH FROM BY WHERE SET"
     " VALUES INTO ORDER LIMIT AT USING TIMEOUT SUBJECT BODY DATA TEMPLATE DEFAULT RETRIES DESC ASC"
@@ -109,10 +111,14 @@ FORMAT_CALL.3: /FORMAT(?:{_BEFORE_OPERAND}|(?=[ ]*\([^()]*\)[ ]+AS(?!\w)))/i
 
 
 def whole_words(terminal: TerminalDef) -> None:
-    """Make a keyword match a whole word only, before any name: `IFFY` is no IF, `order` stays one word."""
+    """Make a keyword match a whole word only, before any name: `IFFY` is no IF, `order` stays one word.
+
+    A keyword that is assigned to, or has members, is a variable: `list = 1`, `order.total = 2`, `data[0] = 3`.
+    """
     pattern = terminal.pattern
     if isinstance(pattern, PatternStr) and re.fullmatch(r"[^\W\d]\w*", pattern.value):
-        terminal.pattern = PatternRE(rf"{pattern.value}(?![\w$])", pattern.flags)
+        is_operator = pattern.value.upper() in (*RESERVED, "IS")
+        terminal.pattern = PatternRE(f"{pattern.value}{_WORD_END if is_operator else _KEYWORD_END}", pattern.flags)
         terminal.priority += 1
 
 

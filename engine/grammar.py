@@ -16,9 +16,10 @@ from lark import Lark, Token, Tree, UnexpectedInput
 
 from engine.expression_rules import EXPRESSION_GRAMMAR, RESERVED, build_parser, expression_parser
 from engine.source import Interpolation, Literal, Source
-from engine.syntax import EXPRESSION_CHARACTERS_MAX, Syntax, check_limits, explain
+from engine.syntax import BRACKETS_MAX, EXPRESSION_CHARACTERS_MAX, Syntax, check_limits, explain
 
 __all__ = [
+    "BRACKETS_MAX",
     "EXPRESSION_CHARACTERS_MAX",
     "EXPRESSION_GRAMMAR",
     "RESERVED",
@@ -148,7 +149,7 @@ class NodeBuilder:
             case "x_number":
                 return self._put(ast.Constant(self._number(str(token), at)), at)
             case "x_string":
-                return self.literal(self._literals[at])
+                return self._text(at)
             case _:
                 return self._put(ast.Constant(_CONSTANTS[data]), at)
 
@@ -210,8 +211,14 @@ class NodeBuilder:
         key, value = tree.children
         assert isinstance(key, Token) and isinstance(value, Tree)
         at = self._start + (key.start_pos or 0)
-        named = self.literal(self._literals[at]) if key.type == "STRING" else self._put(ast.Constant(str(key)), at)
+        named = self._text(at) if key.type == "STRING" else self._put(ast.Constant(str(key)), at)
         return [named, self.build(value)]
+
+    def _text(self, at: int) -> ast.expr:
+        literal = self._literals.get(at)
+        if literal is None:
+            raise Syntax(at, "this string has no closing quote", 'add the closing " at its end')
+        return self.literal(literal)
 
     def _number(self, text: str, at: int) -> int | float:
         if len(text) > NUMBER_CHARACTERS_MAX:
