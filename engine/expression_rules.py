@@ -1,8 +1,9 @@
 """The grammar of expressions, and how any grammar that contains it is made into a parser.
 
-Keyword modules add their statements to EXPRESSION_GRAMMAR and use the rules `expression` and `value` (a right-hand
-side: an expression, or a call without brackets as `MAX a, b`) and the terminals NAME, WORD, NUMBER and STRING. A word
-in quotes with `i` behind it, as `"TALK"i`, is a keyword: `build_parser` sees to it that it matches whole words only.
+Keyword modules add their statements to EXPRESSION_GRAMMAR and use the rules `expression` and `value` (a
+right-hand side: an expression, or a call without brackets as `MAX a, b`) and the terminals NAME, WORD (a name that
+may also be an operator's word), NUMBER and STRING. A word in quotes with `i` behind it, as `"TALK"i`, is a keyword:
+`build_parser` sees to it that it matches whole words only.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ RESERVED = ("AND", "OR", "NOT", "MOD", "TRUE", "FALSE", "NULL")
 _WORD_END = rf"(?![\w${MARKS}])"
 _KEYWORD_END = _WORD_END + r"(?!\.[^\W\d])(?![ ]*=(?!=))(?!\[[^\]]*\][ ]*=(?!=))"
 _NOT_AN_OPERAND = (
-    "AND OR NOT MOD IS IN LIKE ILIKE CONTAINS STARTS ENDS BETWEEN THEN ELSE DO AS TO STEP WITH FROM BY WHERE SET"
-    " VALUES INTO ORDER LIMIT AT USING TIMEOUT SUBJECT BODY DATA TEMPLATE DEFAULT RETRIES DESC ASC"
+    "AND OR NOT MOD IS IN LIKE ILIKE CONTAINS STARTS ENDS BETWEEN THEN ELSE DO AS TO STEP WITH FROM BY WHERE"
+    " SET VALUES INTO ORDER LIMIT AT USING TIMEOUT SUBJECT BODY DATA TEMPLATE DEFAULT RETRIES DESC ASC"
 ).replace(" ", "|")
 _BEFORE_OPERAND = rf"(?=[ ]+(?:[\"0-9.\[]|(?!(?:{_NOT_AN_OPERAND})(?!\w))[^\W\d]))"
 
@@ -118,7 +119,9 @@ def whole_words(terminal: TerminalDef) -> None:
     pattern = terminal.pattern
     if isinstance(pattern, PatternStr) and re.fullmatch(r"[^\W\d]\w*", pattern.value):
         is_operator = pattern.value.upper() in (*RESERVED, "IS")
-        terminal.pattern = PatternRE(f"{pattern.value}{_WORD_END if is_operator else _KEYWORD_END}", pattern.flags)
+        terminal.pattern = PatternRE(
+            f"{pattern.value}{_WORD_END if is_operator else _KEYWORD_END}", pattern.flags
+        )
         terminal.priority += 1
 
 

@@ -18,16 +18,16 @@ INVALID = re.compile("[\x00\ud800-\udfff]")
 
 BLANK = re.compile("[\\s\u200b\u200c\u200d\u2060\ufeff\x00\ud800-\udfff\x1c-\x1f]")
 MARKS = "\u0300-\u036f"
-"""Accents as characters of their own, as some systems write letters: part of a name after its first letter."""
+"""Accents as characters of their own, as some systems write letters: part of a name."""
 WORD = re.compile(rf"[^\W\d][\w{MARKS}]*")
 _PLAIN = re.compile("[^\\\\\"'$#\r\n“”„‘’]+")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 _EXPECTING = frozenset(",([{:=+-*/\\^&<>?!|%")
-_EXPECTING_WORDS = frozenset({"AND", "OR", "NOT", "MOD", "IN", "LIKE", "ILIKE", "CONTAINS", "WITH", "AS", "BETWEEN"})
+_EXPECTING_WORDS = frozenset(("AND", "OR", "NOT", "MOD", "IN", "LIKE", "ILIKE", "CONTAINS", "WITH", "AS"))
 
 
 def closings(text: str, start: int) -> tuple[str, ...]:
-    """Return what may close the string that opens at `start`: a curly quote closes by a curly one if it can."""
+    """Return what may close the string that opens at `start`; a curly quote closes by a curly one if it can."""
     opening = text[start]
     if opening not in DOUBLE_CURLY + SINGLE_CURLY:
         return (opening,)
@@ -48,13 +48,15 @@ def masked(length: int) -> str:
 
 
 class LiteralReader:
-    """Reads literals of one file. Every `${` is tried once: a failed attempt is remembered, so time stays linear."""
+    """Reads literals of one file. Every `${` is tried once: a failed attempt is remembered."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._tried: dict[tuple[int, tuple[str, ...]], tuple[Interpolation, int] | None] = {}
 
-    def read(self, start: int, opening: str, closing: tuple[str, ...], limit: int, depth: int = 0) -> Literal | None:
+    def read(
+        self, start: int, opening: str, closing: tuple[str, ...], limit: int, depth: int = 0
+    ) -> Literal | None:
         """Return the literal that opens at `start` and closes before `limit`; None if it does not close."""
         text, at = self.text, start + len(opening)
         parts: list[str | Interpolation] = []

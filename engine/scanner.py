@@ -1,4 +1,4 @@
-"""Splits a file into logical lines: pragmas, comments, continuation, brace blocks, verbatim blocks, recovery."""
+"""Splits a file into logical lines: pragmas, comment lines, brace blocks, verbatim blocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from engine.errors import Problem
 from engine.literals import INVALID, WORD, LiteralReader, line_end
-from engine.source import Block, LogicalLine, Scan, Source
+from engine.source import Block, Literal, LogicalLine, Scan, Source
 from engine.statement import BRACE_HEADS, StatementScanner
 
 PROBLEMS_MAX = 100
@@ -105,7 +105,7 @@ class Scanner:
     def _block(self, line: LogicalLine, named: str) -> LogicalLine:
         words = named.upper().split()
         start = at = self._next_line(line_end(self.text, self.at))
-        lines = []
+        lines: list[Literal] = []
         while at < len(self.text):
             end = line_end(self.text, at)
             closing = _END.match(self.text[at:end])

@@ -85,8 +85,14 @@ def test_single_and_curly_quotes_open_a_string_where_an_operand_is_due(text: str
         ("x = a _\n + b", ["x = a + b"]),
         ("x = foo_\ny = 1", ["x = foo_", "y = 1"]),
         ("IF a\nAND b\nOR c THEN", ["IF a AND b OR c THEN"]),
-        ('FIND "t"\nWHERE a = 1\nORDER BY b\nLIMIT 5\nTALK x', ['FIND "." WHERE a = 1 ORDER BY b LIMIT 5', "TALK x"]),
-        ("UPDATE t\nSET a = 1,\n b = 2\nWHERE c = 3\nSET d = 1", ["UPDATE t SET a = 1, b = 2 WHERE c = 3", "SET d = 1"]),
+        (
+            'FIND "t"\nWHERE a = 1\nORDER BY b\nLIMIT 5\nTALK x',
+            ['FIND "." WHERE a = 1 ORDER BY b LIMIT 5', "TALK x"],
+        ),
+        (
+            "UPDATE t\nSET a = 1,\n b = 2\nWHERE c = 3\nSET d = 1",
+            ["UPDATE t SET a = 1, b = 2 WHERE c = 3", "SET d = 1"],
+        ),
         ("x = SELECT *\nFROM t\nWHERE a = 1", ["x = SELECT * FROM t WHERE a = 1"]),
         ("INSERT INTO t\nVALUES 1, 2", ["INSERT INTO t VALUES 1, 2"]),
         ("FIND t WHERE\n a = 1", ["FIND t WHERE a = 1"]),
@@ -202,7 +208,9 @@ def test_brace_blocks(text: str, expected: list[str]) -> None:
         ("x = 1\0\ny = 2", [(1, 6)], ["x = 1", "y = 2"]),
     ],
 )
-def test_every_error_is_found_and_the_rest_is_read(text: str, problems: list[tuple[int, int]], good: list[str]) -> None:
+def test_every_error_is_found_and_the_rest_is_read(
+    text: str, problems: list[tuple[int, int]], good: list[str]
+) -> None:
     found = scan(Source("t.bas", text))
     assert [(p.line, p.column) for p in found.problems] == problems
     assert [line.text.replace(MASK, ".") for line in found.lines if not line.broken] == good
@@ -211,14 +219,71 @@ def test_every_error_is_found_and_the_rest_is_read(text: str, problems: list[tup
 def test_places() -> None:
     source = Source("t.bas", "\ufeffab\r\nc\rd\n")
     assert source.text == "ab\r\nc\rd\n"
-    assert [source.place(at) for at in (0, 2, 4, 6, 8, 99)] == [(1, 1), (1, 3), (2, 1), (3, 1), (4, 1), (4, 1)]
+    assert [source.place(at) for at in (0, 2, 4, 6, 8, 99)] == [
+        (1, 1),
+        (1, 3),
+        (2, 1),
+        (3, 1),
+        (4, 1),
+        (4, 1),
+    ]
     assert [source.line_text(n) for n in (0, 1, 2, 3, 4, 5)] == ["", "ab", "c", "d", "", ""]
 
 
 PIECES = (
-    ['"', "'", "“", "”", "‘", "\\", '\\"', '""', "${", "#{", "${{", "}", "{", "(", ")", "[", "]", ",", "\n", "\r\n", "\r"]
-    + [" ", "\t", "_", "+", "*", "=", "//", "#", "x", "a b", "1", "TALK ", "IF ", "FIND t", "\nWHERE ", "BEGIN TALK\n"]
-    + ["\nEND TALK\n", "REM ", "#workflow\n", "é", "\0", "\ue000", "\ud800", "\ufeff", "\u2028", "DESCRIPTION it's ("]
+    [
+        '"',
+        "'",
+        "“",
+        "”",
+        "‘",
+        "\\",
+        '\\"',
+        '""',
+        "${",
+        "#{",
+        "${{",
+        "}",
+        "{",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        "\n",
+        "\r\n",
+        "\r",
+    ]
+    + [
+        " ",
+        "\t",
+        "_",
+        "+",
+        "*",
+        "=",
+        "//",
+        "#",
+        "x",
+        "a b",
+        "1",
+        "TALK ",
+        "IF ",
+        "FIND t",
+        "\nWHERE ",
+        "BEGIN TALK\n",
+    ]
+    + [
+        "\nEND TALK\n",
+        "REM ",
+        "#workflow\n",
+        "é",
+        "\0",
+        "\ue000",
+        "\ud800",
+        "\ufeff",
+        "\u2028",
+        "DESCRIPTION it's (",
+    ]
 )
 TEXTS = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 
