@@ -1,8 +1,8 @@
 """The grammar of expressions, and how any grammar that contains it is made into a parser.
 
-Keyword modules add their statements to EXPRESSION_GRAMMAR and use the rules `expression` and `value` (a
-right-hand side: an expression, or a call without brackets as `MAX a, b`) and the terminals NAME, WORD (a name that
-may also be an operator's word), NUMBER and STRING. A word in quotes with `i` behind it, as `"TALK"i`, is a keyword:
+Keyword modules add their statements to EXPRESSION_GRAMMAR. They use the rules `expression` and `value` (a
+right-hand side: an expression, or a call without brackets as `MAX a, b`) and the terminals NAME, WORD (a name
+that may also be an operator's word), NUMBER and STRING. A word in quotes and `i`, as `"TALK"i`, is a keyword:
 `build_parser` sees to it that it matches whole words only.
 """
 
@@ -114,7 +114,7 @@ FORMAT_CALL.3: /FORMAT(?:{_BEFORE_OPERAND}|(?=[ ]*\([^()]*\)[ ]+AS(?!\w)))/i
 def whole_words(terminal: TerminalDef) -> None:
     """Make a keyword match a whole word only, before any name: `IFFY` is no IF, `order` stays one word.
 
-    A keyword that is assigned to, or has members, is a variable: `list = 1`, `order.total = 2`, `data[0] = 3`.
+    A keyword that is assigned to, or has members, is a variable: `list = 1`, `order.id = 2`, `data[0] = 3`.
     """
     pattern = terminal.pattern
     if isinstance(pattern, PatternStr) and re.fullmatch(r"[^\W\d]\w*", pattern.value):

@@ -1,7 +1,7 @@
 """Expressions: from masked text to the tree that is stored in a plan and evaluated.
 
-The tree is made of Python's own ast classes, as the evaluator expects them. Calls whose names begin with `$` are
-the dialect's own operators; those that begin with `.` are methods with their object as first argument.
+The tree is made of Python's own ast classes, as the evaluator expects them. Calls whose names begin with `$`
+are the dialect's own operators; those that begin with `.` are methods with their object as first argument.
 """
 
 from __future__ import annotations
@@ -259,8 +259,8 @@ def _last_token(tree: _Node) -> Token:
 class ExpressionParser:
     """Parses bare expressions.
 
-    `lark` is a parser of a grammar that contains EXPRESSION_GRAMMAR, with `expression` and `value` among its start
-    symbols; by default the one of expressions alone, built on first use and kept.
+    `lark` is a parser of a grammar that contains EXPRESSION_GRAMMAR, with `expression` and `value` among its
+    start symbols; by default the one of expressions alone, built on first use and kept.
     """
 
     def __init__(self, lark: Lark | None = None) -> None:

@@ -27,7 +27,7 @@ _EXPECTING_WORDS = frozenset(("AND", "OR", "NOT", "MOD", "IN", "LIKE", "ILIKE", 
 
 
 def closings(text: str, start: int) -> tuple[str, ...]:
-    """Return what may close the string that opens at `start`; a curly quote closes by a curly one if it can."""
+    """Return what may close the string that opens at `start`: for a curly quote a curly one if it can."""
     opening = text[start]
     if opening not in DOUBLE_CURLY + SINGLE_CURLY:
         return (opening,)

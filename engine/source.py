@@ -1,8 +1,8 @@
 """Source text to logical lines: strings masked, comments blanked, every offset that of the file.
 
 A logical line is one statement. Its text is exactly as long as the slice of the file that it stands for, so
-that `source.text[line.start + i]` is what an author sees at `line.text[i]`; only string literals (masked), comments
-and line breaks (blanks) differ. Nothing here knows a keyword's meaning.
+that `source.text[line.start + i]` is what an author sees at `line.text[i]`; only string literals (masked),
+comments and line breaks (blanks) differ. Nothing here knows a keyword's meaning.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class Block:
 class LogicalLine:
     """One statement, `text[0]` at offset `start`; `literals` by the offset of their opening quotes.
 
-    `opens_brace`: it ended in the `{` of a block, which is not in `text`; the block's `}` is a line of its own.
-    `broken`: it has a problem in Scan.problems already, so read its head for the structure and report no more.
+    `opens_brace`: it ended in the `{` of a block, which is not in `text`; the block's `}` is a line of its
+    own. `broken`: it has a problem in Scan.problems already; read its head for the structure, report no more.
     """
 
     text: str
@@ -109,7 +109,7 @@ class Scan:
 
 
 def scan(source: Source) -> Scan:
-    """Return the logical lines of a file. Never raises: what is wrong is in `problems`, and reading goes on."""
+    """Return the logical lines of a file. Never raises: what is wrong is in `problems`."""
     from engine.scanner import Scanner  # the scanner is built on the classes above
 
     return Scanner(source).scan()

@@ -231,7 +231,7 @@ def test_places() -> None:
 
 
 PIECES = (
-    [
+    *(
         '"',
         "'",
         "“",
@@ -252,9 +252,9 @@ PIECES = (
         ",",
         "\n",
         "\r\n",
+    ),
+    *(
         "\r",
-    ]
-    + [
         " ",
         "\t",
         "_",
@@ -270,11 +270,11 @@ PIECES = (
         "IF ",
         "FIND t",
         "\nWHERE ",
-        "BEGIN TALK\n",
-    ]
-    + [
-        "\nEND TALK\n",
         "REM ",
+    ),
+    *(
+        "BEGIN TALK\n",
+        "\nEND TALK\n",
         "#workflow\n",
         "é",
         "\0",
@@ -282,8 +282,9 @@ PIECES = (
         "\ud800",
         "\ufeff",
         "\u2028",
-        "DESCRIPTION it's (",
-    ]
+        "e\u0301",
+    ),
+    *("DESCRIPTION it's (", "SELECT CASE ", "THEN ", "AND "),
 )
 TEXTS = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 
