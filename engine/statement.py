@@ -34,7 +34,7 @@ BRACE_BEFORE = _words("THEN ELSE DO TRY CATCH DEFAULT")
 
 _OPERATORS = frozenset(",&+-/\\^=<>?|*%")
 _OPERAND_DUE = frozenset(",([{=+-*/\\^&<>?!|%:")
-_SPACE = re.compile(r"[ \t]+")
+_BLANKS = re.compile(rf"(?:(?![\r\n]){BLANK.pattern})+")
 _COMMENT_LINE = re.compile(r"[^\S\r\n]*(?:#(?!\{)|REM(?=\s|$))", re.IGNORECASE)
 _URL = re.compile(r"(?:https?|wss?|ftp):$", re.IGNORECASE)
 _AFTER_QUOTE = re.compile(r"[ \t]*(?:$|[,)\]}+\-*/&=<>?:.;|]|'|‘|’|[A-Z]{2,}\b)")
@@ -73,8 +73,8 @@ class StatementScanner:
             c = self.text[self.at]
             if c in "\r\n":
                 self._line_break()
-            elif BLANK.match(c):
-                self._take(" ", 1)
+            elif blanks := _BLANKS.match(self.text, self.at, self.limit):
+                self._take(" " * len(blanks[0]), len(blanks[0]))
             elif c in "\"'" or c in DOUBLE_CURLY + SINGLE_CURLY:
                 self._quote(c)
             elif word := WORD.match(self.text, self.at):

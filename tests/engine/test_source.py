@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from engine.literals import FAILURES_PER_LINE_MAX
 from engine.source import MASK, Interpolation, Literal, LogicalLine, Scan, Source, scan
 
 
@@ -326,3 +327,27 @@ def check(found: Scan, source: Source) -> None:
 def test_any_text_scans_and_its_offsets_are_those_of_the_file(text: str) -> None:
     source = Source("t.bas", text)
     check(scan(source), source)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x = "' + '${"' * 8_000 + '}"\n',
+        'x = "' + "${" * 12_000 + '}"\n',
+        "BEGIN TALK\n" * 5_000,
+        "x = (1\n" * 5_000,
+        'x = f("a\n' * 5_000,
+        "(" * 40_000,
+        "a,\n" * 20_000,
+    ],
+    ids=["quotes in ${", "${", "blocks", "brackets", "strings", "deep", "commas"],
+)
+@pytest.mark.timeout(20)
+def test_reading_a_hostile_text_takes_linear_time(text: str) -> None:
+    source = Source("t.bas", text)
+    check(scan(source), source)
+
+
+def test_a_line_with_too_many_lost_interpolations_is_text() -> None:
+    lost = "${" * FAILURES_PER_LINE_MAX
+    assert spelled(f'x = "{lost} ${{a}}\n${{b}}"') == [f"{lost} ${{a}}\n", "«b»"]
