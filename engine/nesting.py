@@ -65,6 +65,9 @@ class Nester:
     def line(self, reader: LineReader, line: LogicalLine, following: str) -> None:
         """Take one line: a closer, a further section, or a statement."""
         text = line.text
+        if line.broken:
+            self.open_broken(line, text)
+            return
         if text == "}":
             self.close_brace(line, following)
             return
