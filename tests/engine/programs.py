@@ -87,4 +87,6 @@ def programs(depth: int = 2) -> st.SearchStrategy[str]:
             *("SUB greet(who)", "  calls = calls + 1", "  IF calls > 3 THEN RETURN", *_indent(t[0]), "END SUB"),
         ]
     )
-    return st.tuples(procedures, blocks(depth, False)).map(lambda t: "\n".join(["#workflow", "calls = 0", *t[0], *t[1]]))
+    return st.tuples(procedures, blocks(depth, False)).map(
+        lambda t: "\n".join(["#workflow", "calls = 0", *t[0], *t[1]])
+    )
