@@ -128,10 +128,11 @@ class _Server:
 
 @contextlib.asynccontextmanager
 async def serve_health(
-    listen: tuple[str, int] | None, metrics: Metrics, readiness: Readiness
+    group: asyncio.TaskGroup, listen: tuple[str, int] | None, metrics: Metrics, readiness: Readiness
 ) -> AsyncIterator[tuple[str, int] | None]:
     """Serve the three addresses while the block runs; give the address in use (port 0 picks a free one).
 
+    Requests are tasks of `group`, which must outlive the block; none of them ever fails it.
     `listen` None serves nowhere. Raises HealthError when the address cannot be had.
     """
     if listen is None:
@@ -152,11 +153,10 @@ async def serve_health(
             f"Metrics and health cannot listen on {listen[0]}:{listen[1]}: {error.strerror or error}. "
             'Set [http] listen to another address, or to "" for none.'
         ) from None
-    async with asyncio.TaskGroup() as group:
-        try:
-            host, port = server.sockets[0].getsockname()[:2]
-            yield host, port
-        finally:
-            server.close()
-            for task in tasks:
-                task.cancel()
+    try:
+        host, port = server.sockets[0].getsockname()[:2]
+        yield host, port
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from daemon.version import stepwell_version
 
 Status: TypeAlias = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
 ErrorKind: TypeAlias = Literal[
@@ -129,21 +130,18 @@ def create_metrics() -> Metrics:
         pool_connections_max=gauge("pool_connections_max", "Connections the pool may open."),
         loop_lag_seconds=histogram("loop_lag_seconds", "How late the event loop wakes a sleeper."),
     )
+    _begin_at_zero(metrics)
+    return metrics
+
+
+def _begin_at_zero(metrics: Metrics) -> None:
+    """Show every label's series from the start: a rate needs the 0 before the first 1."""
     metrics.set_executions({})
     metrics.set_pool(size=0, idle=0, maximum=0)
     for kind in get_args(ErrorKind):
         metrics.errors.labels(kind=kind)
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
-    return metrics
-
-
-def stepwell_version() -> str:
-    """Return the installed version, or "0+unknown" when run from sources that are not installed."""
-    try:
-        return version("stepwell")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 async def measure_loop_lag(metrics: Metrics, seconds: float = LAG_SECONDS_BETWEEN) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import urllib.request
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast, get_args
 
@@ -15,10 +16,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon import health
 from daemon.health import HealthError, Readiness, serve_health
-from daemon.metrics import ErrorKind, create_metrics, measure_loop_lag
+from daemon.metrics import ErrorKind, Metrics, create_metrics, measure_loop_lag
 from daemon.notify_systemd import Systemd
 
 ANYWHERE = ("127.0.0.1", 0)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    listen: tuple[str, int] | None, metrics: Metrics, readiness: Readiness
+) -> AsyncIterator[tuple[str, int] | None]:
+    """Serve inside a group of its own, which must end when the block does."""
+    async with asyncio.TaskGroup() as group, serve_health(group, listen, metrics, readiness) as address:
+        yield address
 
 
 async def ask(address: tuple[str, int] | None, request: str) -> tuple[int, str]:
@@ -44,7 +54,7 @@ def get(path: str) -> str:
 
 async def test_readiness_says_why_not() -> None:
     readiness = Readiness()
-    async with serve_health(ANYWHERE, create_metrics(), readiness) as address:
+    async with serving(ANYWHERE, create_metrics(), readiness) as address:
         assert await ask(address, get("/readyz")) == (503, "The daemon is starting.\n")
         readiness.hold("database", "The database is not reachable.")
         readiness.clear("start")
@@ -63,7 +73,7 @@ async def test_metrics_are_what_prometheus_reads() -> None:
     metrics.set_pool(size=3, idle=1, maximum=8)
     metrics.count_sweep(found=True)
     metrics.wakeup_seconds.observe(0.0003)
-    async with serve_health(ANYWHERE, metrics, Readiness()) as address:
+    async with serving(ANYWHERE, metrics, Readiness()) as address:
         assert address is not None
         url = f"http://{address[0]}:{address[1]}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
@@ -107,7 +117,7 @@ def test_names_units_and_labels_keep_the_conventions() -> None:
     ],
 )
 async def test_odd_requests_get_an_answer(request_text: str, status: int) -> None:
-    async with serve_health(ANYWHERE, create_metrics(), Readiness()) as address:
+    async with serving(ANYWHERE, create_metrics(), Readiness()) as address:
         found, body = await ask(address, request_text)
         assert found == status
         assert request_text.startswith("HEAD") == (body == "")
@@ -115,7 +125,7 @@ async def test_odd_requests_get_an_answer(request_text: str, status: int) -> Non
 
 async def test_a_slow_client_is_cut_off_and_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "REQUEST_SECONDS_MAX", 0.05)
-    async with serve_health(ANYWHERE, create_metrics(), Readiness()) as address:
+    async with serving(ANYWHERE, create_metrics(), Readiness()) as address:
         assert address is not None
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"GET /healthz HT")
@@ -127,7 +137,7 @@ async def test_a_slow_client_is_cut_off_and_disturbs_nobody(monkeypatch: pytest.
 
 async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CONNECTIONS_MAX", 1)
-    async with serve_health(ANYWHERE, create_metrics(), Readiness()) as address:
+    async with serving(ANYWHERE, create_metrics(), Readiness()) as address:
         assert address is not None
         _, writer = await asyncio.open_connection(*address)
         writer.write(b"GET")
@@ -141,13 +151,16 @@ async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_an_address_in_use_is_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(HealthError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*\[http\] listen"):
-            async with serve_health(("127.0.0.1", port), create_metrics(), Readiness()):
+        with pytest.raises(ExceptionGroup) as caught:
+            async with serving(("127.0.0.1", port), create_metrics(), Readiness()):
                 pass
+    assert caught.group_contains(
+        HealthError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*\[http\] listen"
+    )
 
 
 async def test_without_an_address_nothing_listens() -> None:
-    async with serve_health(None, create_metrics(), Readiness()) as address:
+    async with serving(None, create_metrics(), Readiness()) as address:
         assert address is None
 
 
