@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from engine.errors import Problem
 from engine.expressions import Expression, is_pure_function
-from engine.grammar import ExpressionParser, Syntax, variable_name
+from engine.grammar import Syntax, variable_name
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If
@@ -17,6 +17,7 @@ from engine.keywords.exits import Exit
 from engine.keywords.memory import GetBotMemory
 from engine.lifting import Lifter, placed
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
+from engine.registry import expression_reader
 from engine.source import Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
 
@@ -87,7 +88,7 @@ class Builder:
         into = self.target(statement.into) if statement.into else None
         lines = None
         if statement.block is not None:
-            reader = TreeReader(_parser(), self.source, statement.line)
+            reader = TreeReader(expression_reader(), self.source, statement.line)
             lines = self.expression(reader.block(statement.block))
         place = self.place()
         sections = self.sections(statement, place, parsed)
@@ -148,9 +149,7 @@ class Builder:
         lifted = [self.lifted(a) for a in arguments]
         self.add_call(name, first.node, lifted, into)
 
-    def call_script(
-        self, first: RawExpression, name: str, arguments: list[ast.expr], into: Target | None
-    ) -> None:
+    def call_script(self, first: RawExpression, name: str, arguments: list[ast.expr], into: Target | None) -> None:
         if name.startswith(("http://", "https://", "/")):
             raise Misuse("this version does not call addresses of the web", "its HTTP statements come later")
         path = self.names.scripts(name)
@@ -168,9 +167,7 @@ class Builder:
             return False
         return name in self.names.procedures or not is_pure_function(name)
 
-    def add_call(
-        self, name: str, node: ast.expr, arguments: Sequence[Expression], into: Target | None
-    ) -> None:
+    def add_call(self, name: str, node: ast.expr, arguments: Sequence[Expression], into: Target | None) -> None:
         """Add the step of a call by name: a procedure of this script, a tool, a script of this bot."""
         values = tuple(arguments)
         if name in self.names.procedures:
@@ -186,7 +183,10 @@ class Builder:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
         else:
-            raise Syntax(self.offset_of(node), f"“{name}” is no function, procedure or tool", self.nearest(name))
+            offset = self.offset_of(node)
+            spelled = self.source.text[offset : offset + len(name)]
+            spelled = spelled if spelled.lower() == name else name
+            raise Syntax(offset, f"“{spelled}” is no function, procedure or tool", self.nearest(name))
 
     def nearest(self, name: str) -> str:
         from engine.expressions import function_names
@@ -300,9 +300,7 @@ class Builder:
         """Emit the step that gives a temporary a value."""
         self.out.append(Assign(self.place(), Target(temporary), self.made(value, "")))
 
-    def emit_if(
-        self, condition: ast.expr, then: Callable[[], None], otherwise: Callable[[], None] | None
-    ) -> None:
+    def emit_if(self, condition: ast.expr, then: Callable[[], None], otherwise: Callable[[], None] | None) -> None:
         """Emit an IF whose branches are emitted by the given functions."""
         place = self.place()
         outer = self.out
@@ -314,10 +312,6 @@ class Builder:
                 branches.append(tuple(self.out))
         self.out = outer
         self.out.append(If(place, (self.made(condition, ""),), tuple(branches)))
-
-
-def _parser() -> ExpressionParser:
-    return ExpressionParser()
 
 
 def procedure_name(statement: Statement) -> str:

@@ -97,5 +97,3 @@ def _decode(data: Any) -> Any:
         raise UnreadablePlan(f"the plan has a step of the kind {tag}, which this engine does not know")
     make: Callable[..., Any] = kind
     return make(*(_decode(v) for v in rest))
-
-

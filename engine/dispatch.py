@@ -14,10 +14,18 @@ from collections.abc import Collection
 
 from lark import UnexpectedInput
 
-from engine.grammar import ExpressionParser, Syntax, check_limits, explain, variable_name
+from engine.grammar import Syntax, check_limits, explain, variable_name
 from engine.later import LATER
 from engine.raw import RawExpression, RawParsed, RawPart, RawTarget, Statement, TreeReader
-from engine.registry import class_named, classes_by_head, closers, sections, start_rule, statement_parser
+from engine.registry import (
+    class_named,
+    classes_by_head,
+    closers,
+    expression_reader,
+    sections,
+    start_rule,
+    statement_parser,
+)
 from engine.source import LogicalLine, Source
 from engine.steps import Step
 
@@ -57,7 +65,7 @@ class LineReader:
     def __init__(self, source: Source, callables: Collection[str]) -> None:
         self.source = source
         self.callables = callables
-        self.parser = ExpressionParser()
+        self.parser = expression_reader()
 
     # ── the grammar ──
 
@@ -78,9 +86,7 @@ class LineReader:
             raise Syntax(at, "this is nested too deep", "split it into several statements") from None
         return TreeReader(self.parser, self.source, line).part(tree, at)
 
-    def parse_keyword(
-        self, head: str, line: LogicalLine, text: str, at: int
-    ) -> tuple[type[Step], RawParsed]:
+    def parse_keyword(self, head: str, line: LogicalLine, text: str, at: int) -> tuple[type[Step], RawParsed]:
         """Return the first kind of step under `head` whose grammar takes the text. Raises the Syntax of the
         one that came farthest."""
         text = normal_head(head, text)
@@ -181,8 +187,8 @@ class LineReader:
 
     def unknown(self, text: str, at: int, called: re.Match[str] | None) -> Syntax:
         """Return the error of a line that is no statement, with the nearest keyword or name."""
-        words = _WORDS.findall(text)
-        first = words[0] if words else text[:1]
+        words = _WORDS.findall(text) if _WORDS.match(text) else []
+        first = words[0] if words else text.split()[0][:20]
         if called and called[2] == "(":
             close = difflib.get_close_matches(variable_name(called[1]), list(self.callables), 1, 0.6)
             hint = f"did you mean {close[0]}?" if close else "declare it with SUB or FUNCTION, or as a tool"

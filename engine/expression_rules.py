@@ -1,8 +1,9 @@
 """The grammar of expressions, and how any grammar that contains it is made into a parser.
 
-Keyword modules add their statements to EXPRESSION_GRAMMAR and use the rules `expression` and `value` (a right-hand
-side: an expression, or a call without brackets as `MAX a, b`) and the terminals NAME, WORD, NUMBER and STRING. A word
-in quotes with `i` behind it, as `"TALK"i`, is a keyword: `build_parser` sees to it that it matches whole words only.
+Keyword modules add their statements to EXPRESSION_GRAMMAR. They use the rules `expression` and `value` (a
+right-hand side: an expression, or a call without brackets as `MAX a, b`) and the terminals NAME, WORD (a name
+that may also be an operator's word), NUMBER and STRING. A word in quotes and `i`, as `"TALK"i`, is a keyword:
+`build_parser` sees to it that it matches whole words only.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from engine.source import MASK
 RESERVED = ("AND", "OR", "NOT", "MOD", "TRUE", "FALSE", "NULL")
 """The only words that are never a variable. They may be members and keys."""
 
+_WORD_END = rf"(?![\w${MARKS}])"
+_KEYWORD_END = _WORD_END + r"(?!\.[^\W\d])(?![ ]*=(?!=))(?!\[[^\]]*\][ ]*=(?!=))"
 _NOT_AN_OPERAND = (
-    "AND OR NOT MOD IS IN LIKE ILIKE CONTAINS STARTS ENDS BETWEEN THEN ELSE DO AS TO STEP WITH FROM BY WHERE SET"
-    " VALUES INTO ORDER LIMIT AT USING TIMEOUT SUBJECT BODY DATA TEMPLATE DEFAULT RETRIES DESC ASC"
+    "AND OR NOT MOD IS IN LIKE ILIKE CONTAINS STARTS ENDS BETWEEN THEN ELSE DO AS TO STEP WITH FROM BY WHERE"
+    " SET VALUES INTO ORDER LIMIT AT USING TIMEOUT SUBJECT BODY DATA TEMPLATE DEFAULT RETRIES DESC ASC"
 ).replace(" ", "|")
 _BEFORE_OPERAND = rf"(?=[ ]+(?:[\"0-9.\[]|(?!(?:{_NOT_AN_OPERAND})(?!\w))[^\W\d]))"
 
@@ -109,10 +112,16 @@ FORMAT_CALL.3: /FORMAT(?:{_BEFORE_OPERAND}|(?=[ ]*\([^()]*\)[ ]+AS(?!\w)))/i
 
 
 def whole_words(terminal: TerminalDef) -> None:
-    """Make a keyword match a whole word only, before any name: `IFFY` is no IF, `order` stays one word."""
+    """Make a keyword match a whole word only, before any name: `IFFY` is no IF, `order` stays one word.
+
+    A keyword that is assigned to, or has members, is a variable: `list = 1`, `order.id = 2`, `data[0] = 3`.
+    """
     pattern = terminal.pattern
     if isinstance(pattern, PatternStr) and re.fullmatch(r"[^\W\d]\w*", pattern.value):
-        terminal.pattern = PatternRE(rf"{pattern.value}(?![\w$])", pattern.flags)
+        is_operator = pattern.value.upper() in (*RESERVED, "IS")
+        terminal.pattern = PatternRE(
+            f"{pattern.value}{_WORD_END if is_operator else _KEYWORD_END}", pattern.flags
+        )
         terminal.priority += 1
 
 

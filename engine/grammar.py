@@ -1,7 +1,7 @@
 """Expressions: from masked text to the tree that is stored in a plan and evaluated.
 
-The tree is made of Python's own ast classes, as the evaluator expects them. Calls whose names begin with `$` are the
-dialect's own operators; those that begin with `.` are methods with their object as first argument.
+The tree is made of Python's own ast classes, as the evaluator expects them. Calls whose names begin with `$`
+are the dialect's own operators; those that begin with `.` are methods with their object as first argument.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from lark import Lark, Token, Tree, UnexpectedInput
 
 from engine.expression_rules import EXPRESSION_GRAMMAR, RESERVED, build_parser, expression_parser
 from engine.source import Interpolation, Literal, Source
-from engine.syntax import EXPRESSION_CHARACTERS_MAX, Syntax, check_limits, explain
+from engine.syntax import BRACKETS_MAX, EXPRESSION_CHARACTERS_MAX, Syntax, check_limits, explain
 
 __all__ = [
+    "BRACKETS_MAX",
     "EXPRESSION_CHARACTERS_MAX",
     "EXPRESSION_GRAMMAR",
     "RESERVED",
@@ -88,10 +89,15 @@ class NodeBuilder:
     """Turns trees of one masked text into nodes. `start` is the text's offset in the file."""
 
     def __init__(
-        self, parser: ExpressionParser, source: Source, start: int, literals: Mapping[int, Literal], depth: int = 0
+        self,
+        parser: ExpressionParser,
+        source: Source,
+        start: int,
+        literals: Mapping[int, Literal],
+        depth: int = 0,
     ) -> None:
-        self._parser, self._source, self._start, self._literals = parser, source, start, literals
-        self._depth = depth
+        self._parser, self._source, self._start = parser, source, start
+        self._literals, self._depth = literals, depth
 
     def build(self, tree: _Node) -> ast.expr:
         """Return the node of an `expression` or `value` tree. Raises Syntax."""
@@ -100,7 +106,7 @@ class NodeBuilder:
             assert isinstance(inner, Tree)
             return self.build(inner)
         if self._depth >= NODE_DEPTH_MAX:
-            message = f"this expression has more than {NODE_DEPTH_MAX} operators or brackets inside each other"
+            message = f"this expression has more than {NODE_DEPTH_MAX} operators inside each other"
             raise Syntax(self._offset(tree), message, "split it into several statements")
         self._depth += 1
         node = self._node(str(tree.data), tree)
@@ -148,7 +154,7 @@ class NodeBuilder:
             case "x_number":
                 return self._put(ast.Constant(self._number(str(token), at)), at)
             case "x_string":
-                return self.literal(self._literals[at])
+                return self._text(at)
             case _:
                 return self._put(ast.Constant(_CONSTANTS[data]), at)
 
@@ -186,7 +192,8 @@ class NodeBuilder:
         match called:
             case ast.Name(id="if" | "iif" as name):
                 if len(arguments) not in (2, 3):
-                    raise Syntax(at, f"{name.upper()} takes a condition and two values", "IF(condition, then, else)")
+                    hint = "IF(condition, value if true, value if false)"
+                    raise Syntax(at, f"{name.upper()} takes a condition and two values", hint)
                 other = arguments[2] if len(arguments) == 3 else self._put(ast.Constant(None), at)
                 return self._put(ast.IfExp(arguments[0], arguments[1], other), at)
             case ast.Name(id=name):
@@ -194,7 +201,9 @@ class NodeBuilder:
             case ast.Subscript(value=value, slice=ast.Constant(value=str(member))):
                 return self._call(f".{member.lower()}", [value, *arguments], at)
             case _:
-                raise Syntax(at, "only a function or a method can be called", "write its name before the bracket")
+                raise Syntax(
+                    at, "only a function or a method can be called", "put its name before the bracket"
+                )
 
     def _between(self, flat: list[ast.expr], at: int) -> ast.expr:
         # The value stands twice in the tree; a call would happen twice.
@@ -210,8 +219,14 @@ class NodeBuilder:
         key, value = tree.children
         assert isinstance(key, Token) and isinstance(value, Tree)
         at = self._start + (key.start_pos or 0)
-        named = self.literal(self._literals[at]) if key.type == "STRING" else self._put(ast.Constant(str(key)), at)
+        named = self._text(at) if key.type == "STRING" else self._put(ast.Constant(str(key)), at)
         return [named, self.build(value)]
+
+    def _text(self, at: int) -> ast.expr:
+        literal = self._literals.get(at)
+        if literal is None:
+            raise Syntax(at, "this string has no closing quote", 'add the closing " at its end')
+        return self.literal(literal)
 
     def _number(self, text: str, at: int) -> int | float:
         if len(text) > NUMBER_CHARACTERS_MAX:
@@ -242,14 +257,17 @@ def _last_token(tree: _Node) -> Token:
 
 
 class ExpressionParser:
-    """Parses bare expressions. `lark` is a parser that contains EXPRESSION_GRAMMAR with `expression` and `value` among
-    its start symbols; by default the one of expressions alone, built on first use and kept."""
+    """Parses bare expressions.
+
+    `lark` is a parser of a grammar that contains EXPRESSION_GRAMMAR, with `expression` and `value` among its
+    start symbols; by default the one of expressions alone, built on first use and kept.
+    """
 
     def __init__(self, lark: Lark | None = None) -> None:
         self._lark = lark
 
     def parse(self, text: str, start: int, literals: Mapping[int, Literal], source: Source) -> ast.expr:
-        """Return the node of an expression; `start` is the offset of `text` in the file. Raises Syntax only."""
+        """Return the node of an expression; `start` is the offset of `text` in the file. Raises Syntax."""
         return self._parse(text, start, literals, source, "expression", 0)
 
     def parse_value(self, text: str, start: int, literals: Mapping[int, Literal], source: Source) -> ast.expr:

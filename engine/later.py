@@ -15,6 +15,4 @@ _FAMILIES = {
     "session": "SET CONTEXT, REMEMBER, RECALL, TRANSFER TO HUMAN, SET USER",
 }
 
-LATER: dict[str, str] = {
-    words.strip(): family for family, heads in _FAMILIES.items() for words in heads.split(",")
-}
+LATER: dict[str, str] = {words.strip(): family for family, heads in _FAMILIES.items() for words in heads.split(",")}

@@ -130,5 +130,3 @@ def placed(node: _Node, like: ast.AST) -> _Node:
     node.lineno = getattr(like, "lineno", 1)  # type: ignore[attr-defined]
     node.col_offset = getattr(like, "col_offset", 1)  # type: ignore[attr-defined]
     return node
-
-

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from engine.source import MASK, Interpolation, Literal
 
 INTERPOLATION_CHARACTERS_MAX = 1_000
 """A longer `${` is text: the search for its end must not grow with the line."""
+FAILURES_PER_LINE_MAX = 20
+"""After so many `${` that never close, the rest of a line is text."""
 INTERPOLATION_DEPTH_MAX = 4
 """Strings inside expressions inside strings; deeper ones are text."""
 
@@ -18,16 +21,17 @@ INVALID = re.compile("[\x00\ud800-\udfff]")
 
 BLANK = re.compile("[\\s\u200b\u200c\u200d\u2060\ufeff\x00\ud800-\udfff\x1c-\x1f]")
 MARKS = "\u0300-\u036f"
-"""Accents as characters of their own, as some systems write letters: part of a name after its first letter."""
+"""Accents as characters of their own, as some systems write letters: part of a name."""
 WORD = re.compile(rf"[^\W\d][\w{MARKS}]*")
 _PLAIN = re.compile("[^\\\\\"'$#\r\n“”„‘’]+")
+_BREAK = re.compile(r"[\r\n]")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 _EXPECTING = frozenset(",([{:=+-*/\\^&<>?!|%")
-_EXPECTING_WORDS = frozenset({"AND", "OR", "NOT", "MOD", "IN", "LIKE", "ILIKE", "CONTAINS", "WITH", "AS", "BETWEEN"})
+_EXPECTING_WORDS = frozenset(("AND", "OR", "NOT", "MOD", "IN", "LIKE", "ILIKE", "CONTAINS", "WITH", "AS"))
 
 
 def closings(text: str, start: int) -> tuple[str, ...]:
-    """Return what may close the string that opens at `start`: a curly quote closes by a curly one if it can."""
+    """Return what may close the string that opens at `start`: for a curly quote a curly one if it can."""
     opening = text[start]
     if opening not in DOUBLE_CURLY + SINGLE_CURLY:
         return (opening,)
@@ -38,8 +42,8 @@ def closings(text: str, start: int) -> tuple[str, ...]:
 
 def line_end(text: str, start: int) -> int:
     """Return the offset of the line break at or after `start`, or the length of the text."""
-    ends = [e for e in (text.find("\n", start), text.find("\r", start)) if e >= 0]
-    return min(ends, default=len(text))
+    found = _BREAK.search(text, start)
+    return found.start() if found else len(text)
 
 
 def masked(length: int) -> str:
@@ -48,13 +52,23 @@ def masked(length: int) -> str:
 
 
 class LiteralReader:
-    """Reads literals of one file. Every `${` is tried once: a failed attempt is remembered, so time stays linear."""
+    """Reads literals of one file. Every `${` is tried once: a failed attempt is remembered."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._tried: dict[tuple[int, tuple[str, ...]], tuple[Interpolation, int] | None] = {}
+        self._failures: Counter[int] = Counter()
+        self._line = (0, 0)
 
-    def read(self, start: int, opening: str, closing: tuple[str, ...], limit: int, depth: int = 0) -> Literal | None:
+    def line_end(self, at: int) -> int:
+        """Return the end of the line of `at`, looked up once for all that stands on the line."""
+        if not self._line[0] <= at < self._line[1]:
+            self._line = (at, line_end(self.text, at))
+        return self._line[1]
+
+    def read(
+        self, start: int, opening: str, closing: tuple[str, ...], limit: int, depth: int = 0
+    ) -> Literal | None:
         """Return the literal that opens at `start` and closes before `limit`; None if it does not close."""
         text, at = self.text, start + len(opening)
         parts: list[str | Interpolation] = []
@@ -109,10 +123,16 @@ class LiteralReader:
     ) -> tuple[Interpolation, int] | None:
         key = (at, closing)
         if key not in self._tried:
-            self._tried[key] = None
-            if depth < INTERPOLATION_DEPTH_MAX and not self.text.startswith("{", at + 2):
-                end = min(limit, line_end(self.text, at), at + INTERPOLATION_CHARACTERS_MAX)
-                self._tried[key] = self._expression(at + 2, end, closing, depth + 1)
+            end = min(limit, self.line_end(at))
+            hopeless = (
+                depth >= INTERPOLATION_DEPTH_MAX or self._failures[self.line_end(at)] >= FAILURES_PER_LINE_MAX
+            )
+            found = None
+            if not hopeless and not self.text.startswith("{", at + 2):
+                reach = min(end, at + INTERPOLATION_CHARACTERS_MAX)
+                found = self._expression(at + 2, reach, closing, depth + 1)
+                self._failures[self.line_end(at)] += found is None
+            self._tried[key] = found
         return self._tried[key]
 
     def _expression(

@@ -65,6 +65,9 @@ class Nester:
     def line(self, reader: LineReader, line: LogicalLine, following: str) -> None:
         """Take one line: a closer, a further section, or a statement."""
         text = line.text
+        if line.broken:
+            self.open_broken(line, text)
+            return
         if text == "}":
             self.close_brace(line, following)
             return
@@ -172,12 +175,20 @@ class Nester:
         """Take a line that ends a block."""
         depth = next((d for d, o in enumerate(reversed(self.stack)) if words in o.statement.kind.CLOSERS), None)
         if depth is None:
-            raise Syntax(line.start, f"{words} closes nothing", "the block it belongs to is not open here")
+            raise Syntax(line.start, f"{words} closes nothing", self.open_here())
         self.leave_open(depth, line, words)
         statement = self.stack.pop().statement
         parsed = reader.parse(statement.kind.CLOSERS[words], line, line.text, line.start)
         if any(isinstance(p, RawParsed) for p in parsed.parts):
             statement.sections.append(RawSection(parsed, line))
+
+    def open_here(self) -> str:
+        """Return which block is open, for the error of a wrong end."""
+        if not self.stack:
+            return "no block is open here"
+        opened = self.stack[-1].statement
+        place = self.source.place(opened.line.start)[0]
+        return f"{first_words(opened.line.text)} of line {place} is open: {closing_hint(opened.kind)}"
 
     def close_brace(self, line: LogicalLine, following: str) -> None:
         """Take a line with a closing brace alone: it ends a block, unless ELSE goes on with it."""

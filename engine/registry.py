@@ -14,10 +14,13 @@ from functools import cache
 from lark import Lark
 
 from engine import keywords as keywords_package
-from engine.grammar import EXPRESSION_GRAMMAR, build_parser
+from engine.grammar import EXPRESSION_GRAMMAR, ExpressionParser, build_parser
 from engine.steps import Step
 
-TARGET_GRAMMAR = """
+# Terminals that may follow an expression must not overlap: the lexer of a LALR parser cannot tell them apart
+# there. So what several keywords need stands here once.
+SHARED_GRAMMAR = """
+TIME_UNIT.5: /(SECOND|MINUTE|HOUR|DAY|WEEK)S?(?!\\w)/i
 target: NAME target_part*
 arguments: expression ("," expression)*
 target_part: ("." | "?.") WORD | "[" expression "]"
@@ -79,7 +82,13 @@ def start_rule(kind: type[Step]) -> str:
 @cache
 def statement_parser() -> Lark:
     """Return the parser of all kinds of lines, built on first use."""
-    grammars = [EXPRESSION_GRAMMAR, TARGET_GRAMMAR, *(k.GRAMMAR for k in keyword_classes())]
+    grammars = [EXPRESSION_GRAMMAR, SHARED_GRAMMAR, *(k.GRAMMAR for k in keyword_classes())]
     starts = {"expression", "value", "target", "arguments", *closers().values(), *sections().values()}
     starts.update(start_rule(k) for k in keyword_classes() if k.GRAMMAR)
     return build_parser("\n".join(grammars), sorted(starts))
+
+
+@cache
+def expression_reader() -> ExpressionParser:
+    """Return the parser of the expressions inside strings, over the same tables."""
+    return ExpressionParser(statement_parser())

@@ -1,14 +1,15 @@
-"""Splits a file into logical lines: pragmas, comments, continuation, brace blocks, verbatim blocks, recovery."""
+"""Splits a file into logical lines: pragmas, comment lines, brace blocks, verbatim blocks."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 
 from engine.errors import Problem
 from engine.literals import INVALID, WORD, LiteralReader, line_end
-from engine.source import Block, LogicalLine, Scan, Source
+from engine.source import Block, Literal, LogicalLine, Scan, Source
 from engine.statement import BRACE_HEADS, StatementScanner
 
 PROBLEMS_MAX = 100
@@ -18,7 +19,7 @@ PRAGMAS = {"workflow": "workflow", "direct": "direct", "rhai": "direct"}
 _PRAGMA = re.compile(r"#[ \t]*(\w+)[ \t]*$")
 _COMMENT = re.compile(r"'|‘|’|//|#(?!\{)|REM(?!\w)(?![ \t]*[=.\[(])", re.IGNORECASE)
 _BEGIN = re.compile(r"BEGIN +([^\W\d]\w*(?: +[^\W\d]\w*)*)", re.IGNORECASE)
-_END = re.compile(r"\s*END((?:[ \t]+[^\W\d]\w*)+)[ \t]*(?:$|'|//|REM\b)", re.IGNORECASE)
+_END = re.compile(r"[^\S\r\n]*END((?:[ \t]+[^\W\d]\w*)+)[ \t]*(?:$|'|//|REM\b)", re.IGNORECASE)
 _BLANKS = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]*")
 
 
@@ -34,6 +35,7 @@ class Scanner:
         self.pragmas: dict[str, int] = {}
         self.lines: list[LogicalLine] = []
         self.problems: list[Problem] = []
+        self.unclosed: set[str] = set()
 
     def scan(self) -> Scan:
         """Return everything the file says; see engine.source.scan."""
@@ -104,20 +106,32 @@ class Scanner:
 
     def _block(self, line: LogicalLine, named: str) -> LogicalLine:
         words = named.upper().split()
-        start = at = self._next_line(line_end(self.text, self.at))
-        lines = []
-        while at < len(self.text):
-            end = line_end(self.text, at)
-            closing = _END.match(self.text[at:end])
-            if closing and words[: len(said := closing[1].upper().split())] == said:
-                self.at = end
-                return replace(line, block=Block(start, end, tuple(lines)))
-            lines.append(self.reader.verbatim(at, end))
-            at = self._next_line(end)
+        start = self._next_line(line_end(self.text, self.at))
+        closing = None if named.upper() in self.unclosed else self._closing_line(start, words)
+        if closing is not None:
+            self.at = line_end(self.text, closing)
+            return replace(line, block=Block(start, self.at, tuple(self._verbatim(start, closing))))
+        self.unclosed.add(named.upper())
         first = words[0] if words[0] != "SYSTEM" else " ".join(words[:2])
         message = f'"BEGIN {first}" has no "END {first}"'
         self._report(line.start, message, f'add a line "END {first}" where the text ends')
         return replace(line, block=Block(start, start, ()), broken=True)
+
+    def _closing_line(self, start: int, words: list[str]) -> int | None:
+        at = start
+        while at < len(self.text):
+            end = line_end(self.text, at)
+            found = _END.match(self.text, at, end)
+            if found and words[: len(said := found[1].upper().split())] == said:
+                return at
+            at = self._next_line(end)
+        return None
+
+    def _verbatim(self, start: int, closing: int) -> Iterator[Literal]:
+        while start < closing:
+            end = line_end(self.text, start)
+            yield self.reader.verbatim(start, end)
+            start = self._next_line(end)
 
     def _next_line(self, end: int) -> int:
         return min(len(self.text), end + (2 if self.text.startswith("\r\n", end) else 1))

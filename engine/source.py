@@ -1,8 +1,8 @@
 """Source text to logical lines: strings masked, comments blanked, every offset that of the file.
 
-A logical line is one statement. Its text is exactly as long as the slice of the file that it stands for, so that
-`source.text[line.start + i]` is what an author sees at `line.text[i]`; only string literals (masked), comments and
-line breaks (blanks) differ. Nothing here knows a keyword's meaning.
+A logical line is one statement. Its text is exactly as long as the slice of the file that it stands for, so
+that `source.text[line.start + i]` is what an author sees at `line.text[i]`; only string literals (masked),
+comments and line breaks (blanks) differ. Nothing here knows a keyword's meaning.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Source:
     def problem(self, offset: int, message: str, hint: str = "", *, warning: bool = False) -> Problem:
         """Return a Problem at an offset of this file, with its line."""
         line, column = self.place(offset)
-        severity = "warning" if warning else "error"
-        return Problem(self.name, line, column, message, hint, self.line_text(line), severity)
+        said = self.line_text(line)
+        return Problem(self.name, line, column, message, hint, said, "warning" if warning else "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Interpolation:
 class Literal:
     """A string literal or a line of a verbatim block.
 
-    `start` and `end` (exclusive) are the offsets of its quotes in the file, for a block's line those of its text.
+    `start` and `end` (exclusive) are the offsets of its quotes in the file; of a block's line, of its text.
     `parts` has escapes resolved; `#{x}` is the text "#" and then an Interpolation.
     """
 
@@ -89,7 +89,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class LogicalLine:
-    """One statement. A `broken` line has a problem in Scan.problems already: read its head, report no more."""
+    """One statement, `text[0]` at offset `start`; `literals` by the offset of their opening quotes.
+
+    `opens_brace`: it ended in the `{` of a block, which is not in `text`; the block's `}` is a line of its
+    own. `broken`: it has a problem in Scan.problems already; read its head for the structure, report no more.
+    """
 
     text: str
     start: int
@@ -109,7 +113,7 @@ class Scan:
 
 
 def scan(source: Source) -> Scan:
-    """Return the logical lines of a file. Never raises: what is wrong is in `problems`, and the lines after it too."""
+    """Return the logical lines of a file. Never raises: what is wrong is in `problems`."""
     from engine.scanner import Scanner  # the scanner is built on the classes above
 
     return Scanner(source).scan()

@@ -118,9 +118,7 @@ def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
         data["asked"] = state.asked
     raw = msgspec.json.encode(data)
     if bytes_max is not None and len(raw) > bytes_max:
-        raise StateTooLarge(
-            f"the variables of this conversation need {len(raw):,} bytes and may have {bytes_max:,}"
-        )
+        raise StateTooLarge(f"the variables of this conversation need {len(raw):,} bytes and may have {bytes_max:,}")
     return raw.decode()
 
 

@@ -16,28 +16,32 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-DATA_HEADS = _words("FIND UPDATE SELECT INSERT MERGE DELETE SAVE AGGREGATE FILTER JOIN PIVOT SORT GROUP MAP FILL")
+DATA_HEADS = _words(
+    "FIND UPDATE SELECT INSERT MERGE DELETE SAVE AGGREGATE FILTER JOIN PIVOT SORT GROUP MAP FILL"
+)
 BRACE_HEADS = _words("IF ELSE ELSEIF FOR WHILE DO SWITCH SELECT SUB FUNCTION TRY CATCH CASE DEFAULT")
 CLAUSE_ENDS = _words("WHERE SET VALUES FROM BY INTO ON WITH HAVING LIMIT USING SUBJECT BODY TO ORDER GROUP")
 OPERATOR_WORDS = _words("AND OR NOT MOD LIKE ILIKE CONTAINS IN IS BETWEEN")
 OPERAND_WORDS = OPERATOR_WORDS | _words(
-    "TALK PRINT LOG DEBUG RETURN CASE WITH TO STEP UNTIL WHILE IF ELSEIF FROM BY AS SET LET DEFAULT THROW RAISE GET"
-    " POST PUT PATCH CALL FIND SAVE INSERT UPDATE DELETE WHERE VALUES SUBJECT BODY USING DATA TEMPLATE SWITCH FORMAT"
-    " LLM REWRITE ASSERT DESCRIPTION SUGGESTION TOOL EVENT PROMPT LIMIT ON"
+    "TALK PRINT LOG DEBUG RETURN CASE WITH TO STEP UNTIL WHILE IF ELSEIF FROM BY AS SET LET DEFAULT THROW"
+    " RAISE GET POST PUT PATCH CALL FIND SAVE INSERT UPDATE DELETE WHERE VALUES SUBJECT BODY USING DATA"
+    " TEMPLATE SWITCH FORMAT LLM REWRITE ASSERT DESCRIPTION SUGGESTION TOOL EVENT PROMPT LIMIT ON"
 )
-CLOSING_WORDS = _words("END NEXT LOOP WEND EXIT ELSE THEN DO STOP TRY BREAK CONTINUE SUGGESTIONS TOOLS HEADERS ERROR EACH")
+CLOSING_WORDS = _words(
+    "END NEXT LOOP WEND EXIT ELSE THEN DO STOP TRY BREAK CONTINUE SUGGESTIONS TOOLS HEADERS ERROR EACH"
+)
 BRACE_BEFORE = _words("THEN ELSE DO TRY CATCH DEFAULT")
 
 _OPERATORS = frozenset(",&+-/\\^=<>?|*%")
 _OPERAND_DUE = frozenset(",([{=+-*/\\^&<>?!|%:")
-_SPACE = re.compile(r"[ \t]+")
+_BLANKS = re.compile(rf"(?:(?![\r\n]){BLANK.pattern})+")
 _COMMENT_LINE = re.compile(r"[^\S\r\n]*(?:#(?!\{)|REM(?=\s|$))", re.IGNORECASE)
 _URL = re.compile(r"(?:https?|wss?|ftp):$", re.IGNORECASE)
-_AFTER_QUOTE = re.compile(r"[ \t]*(?:$|[,)\]}+\-*/&=<>?:.;|]|'|‘|’|[A-Z]{2,}\b)")
+_AFTER_QUOTE = re.compile(r"[ \t]*(?:\Z|[\r\n]|[,)\]}+\-*/&=<>?:.;|]|'|‘|’|[A-Z]{2,}\b)")
 _RAW_TEXT = re.compile(r"[ \t]+[^\s\"“”‘’'=.,(\[]")
 _FRESH = re.compile(
-    r"\s*(?:(?:TALK|HEAR|PRINT|IF|ELSEIF|FOR|LET|CALL|SUB|FUNCTION|RETURN|WHILE|DO|SET|LOOP|END|EXIT|NEXT)[ \t]+[\"“\w]"
-    r"|(?:ELSE|NEXT|LOOP|WEND|END|TALK)[ \t]*$)"
+    r"\s*(?:(?:TALK|HEAR|PRINT|IF|ELSEIF|FOR|LET|CALL|SUB|FUNCTION|RETURN|WHILE|DO|SET|LOOP|END|EXIT|NEXT)"
+    r"[ \t]+[\"“\w]|(?:ELSE|NEXT|LOOP|WEND|END|TALK)[ \t]*$)"
 )
 _STRAY = re.compile(r"\s*(?:(?:LET |SET )?[^\W\d][\w.]*\s*=|(?:[A-Z]{2,}[ \t]+)+)\s*$")
 _CLAUSE = re.compile(r"\s*([A-Za-z]+)(?:[ \t]+(\w+))?[ \t]*(.?)")
@@ -69,9 +73,9 @@ class StatementScanner:
             c = self.text[self.at]
             if c in "\r\n":
                 self._line_break()
-            elif BLANK.match(c):
-                self._take(" ", 1)
-            elif c in '"\'' or c in DOUBLE_CURLY + SINGLE_CURLY:
+            elif blanks := _BLANKS.match(self.text, self.at, self.limit):
+                self._take(" " * len(blanks[0]), len(blanks[0]))
+            elif c in "\"'" or c in DOUBLE_CURLY + SINGLE_CURLY:
                 self._quote(c)
             elif word := WORD.match(self.text, self.at):
                 self._word(word[0])
@@ -82,7 +86,7 @@ class StatementScanner:
         elif not self.done and self.at < len(self.text):
             what = f"this statement is longer than {STATEMENT_CHARACTERS_MAX:,} characters"
             self._report(self.start, what, "split it into several")
-            self.at = line_end(self.text, self.at)
+            self.at = self.reader.line_end(self.at)
 
     def line(self) -> LogicalLine | None:
         """Return the statement as a logical line; None when nothing but blanks is left of it."""
@@ -106,7 +110,7 @@ class StatementScanner:
     def _word(self, word: str) -> None:
         self._take(word, len(word))
         name = word.upper()
-        if word == "_" and self.text[self.at : line_end(self.text, self.at)].strip() == "":
+        if word == "_" and self.text[self.at : self.reader.line_end(self.at)].strip() == "":
             self.pieces[-1] = " "
             self._token("_")
             return
@@ -120,13 +124,15 @@ class StatementScanner:
             if name in ("THEN", "ELSE"):
                 self.head = ""
         self._token("x" if self.previous == "." else name)
-        if name == "DESCRIPTION" and self.first in ("DESCRIPTION", "PARAM") and _RAW_TEXT.match(self.text, self.at):
-            end = line_end(self.text, self.at)
+        unquoted = name == "DESCRIPTION" and _RAW_TEXT.match(self.text, self.at)
+        if unquoted and self.first in ("DESCRIPTION", "PARAM"):
+            end = min(self.limit, self.reader.line_end(self.at))
             self._take(self.text[self.at : end], end - self.at)
             self.done = True
 
     def _symbol(self, c: str) -> None:
-        if c == "/" and self.text.startswith("//", self.at) and not _URL.search(self.text[self.start : self.at][-6:]):
+        before = self.text[max(self.start, self.at - 6) : self.at]
+        if c == "/" and self.text.startswith("//", self.at) and not _URL.search(before):
             self._comment()
             return
         if c == "{" and not self.stack and self._is_block():
@@ -152,9 +158,10 @@ class StatementScanner:
         line = self.source.place(at)[0]
         where = "" if line == self.source.place(self.at)[0] else f" of line {line}"
         wanted = {"(": ")", "[": "]", "{": "}"}[opened]
-        self._report(self.at, f'"{c}" stands where the "{opened}"{where} needs "{wanted}"', f'close it with "{wanted}"')
+        message = f'"{c}" stands where the "{opened}"{where} needs "{wanted}"'
+        self._report(self.at, message, f'close it with "{wanted}"')
         self.stack.clear()
-        end = min(self.limit, line_end(self.text, self.at))
+        end = min(self.limit, self.reader.line_end(self.at))
         self._take(" " * (end - self.at), end - self.at)
         self.done = True
         return False
@@ -164,14 +171,15 @@ class StatementScanner:
             return False
         if self.previous in BRACE_BEFORE:
             return True
-        return self.previous in (")", "]", "}", '"') or (
-            bool(WORD.fullmatch(self.previous) or self.previous.isdigit()) and self.previous not in OPERAND_WORDS
-        )
+        if self.previous in (")", "]", "}", '"'):
+            return True
+        is_operand = self.previous.isdigit() or WORD.fullmatch(self.previous) is not None
+        return is_operand and self.previous not in OPERAND_WORDS
 
     # --- comments and strings
 
     def _comment(self) -> None:
-        end = min(self.limit, line_end(self.text, self.at))
+        end = min(self.limit, self.reader.line_end(self.at))
         self._take(" " * (end - self.at), end - self.at)
 
     def _quote(self, c: str) -> None:
@@ -184,8 +192,9 @@ class StatementScanner:
             else:
                 self._unclosed_string()
             return
-        literal = self.reader.read(self.at, c, closing, line_end(self.text, self.at)) if self._operand_due() else None
-        if literal and _AFTER_QUOTE.match(self.text[literal.end : line_end(self.text, literal.end)]):
+        end = self.reader.line_end(self.at)
+        literal = self.reader.read(self.at, c, closing, end) if self._operand_due() else None
+        if literal and _AFTER_QUOTE.match(self.text, literal.end):
             self._literal(literal)
         else:
             self._comment()
@@ -199,12 +208,12 @@ class StatementScanner:
         if self.previous in _OPERAND_DUE or self.previous in OPERAND_WORDS:
             return True
         is_word = bool(self.previous) and WORD.fullmatch(self.previous) is not None
-        return is_word and self.upper and self.previous not in CLOSING_WORDS and self.first not in CLOSING_WORDS
+        return is_word and self.upper and CLOSING_WORDS.isdisjoint((self.previous, self.first))
 
     def _runs_over(self, literal: Literal) -> bool:
         """Whether a string of several lines ends at what is plainly the opening quote of a later one."""
         end = literal.end - 1
-        if line_end(self.text, literal.start) >= end:
+        if self.reader.line_end(literal.start) >= end:
             return False
         start = max(self.text.rfind("\n", 0, end), self.text.rfind("\r", 0, end)) + 1
         follows = self.text[literal.end : literal.end + 1]
@@ -212,7 +221,7 @@ class StatementScanner:
 
     def _unclosed_string(self) -> None:
         self._report(self.at, "this string has no closing quote", 'add the closing " at its end')
-        end = min(self.limit, line_end(self.text, self.at))
+        end = min(self.limit, self.reader.line_end(self.at))
         self._take(masked(end - self.at), end - self.at)
         self.stack.clear()
         self.done = True
@@ -236,7 +245,8 @@ class StatementScanner:
         if last == "_" or last in OPERATOR_WORDS & {"AND", "OR", "NOT", "MOD"}:
             return self.before not in ("", ".") or last == "_"
         if last in _OPERATORS:
-            return last not in "*%" or (self._ends_operand(self.before) and "SCHEDULE" not in (self.first, self.second))
+            scheduled = "SCHEDULE" in (self.first, self.second)
+            return last not in "*%" or (self._ends_operand(self.before) and not scheduled)
         if last in CLAUSE_ENDS and self._ends_operand(self.before) and self.first not in ("BEGIN", "END"):
             return self._is_data() or self.spelling.isupper()
         return self._clause_opens(self.text[following : line_end(self.text, following)])
@@ -262,7 +272,8 @@ class StatementScanner:
             case "SET":
                 return self.head in ("UPDATE", "MERGE") and not self.has_set and self.previous != ","
             case "WITH":
-                return self.head in ("SAVE", "INSERT", "UPDATE", "MERGE") and _WITH_PAIR.match(line) is not None
+                with_pairs = ("SAVE", "INSERT", "UPDATE", "MERGE")
+                return self.head in with_pairs and _WITH_PAIR.match(line) is not None
             case "ON":
                 return second not in ("ERROR", "EVENT", "FORM", "TIMEOUT", "")
             case _:
@@ -272,13 +283,15 @@ class StatementScanner:
         return bool(token) and token not in _OPERAND_DUE and token not in OPERATOR_WORDS
 
     def _is_data(self) -> bool:
-        return self.head in DATA_HEADS and (self.first, self.second) not in (("SELECT", "CASE"), ("DELETE", "HTTP"))
+        start = f"{self.first} {self.second}"
+        return self.head in DATA_HEADS and start not in ("SELECT CASE", "DELETE HTTP")
 
     # --- recovery
 
     def _unclosed(self) -> None:
         sign, at = self.stack[-1]
-        self._report(at, f'this "{sign}" is never closed', "close it, or end the line before it with no open bracket")
+        wanted = {"(": ")", "[": "]", "{": "}"}[sign]
+        self._report(at, f'this "{sign}" is never closed', f'close it with "{wanted}"')
         end = min(self.limit, line_end(self.text, at))
         kept = "".join(self.pieces)[: end - self.start]
         self.pieces = [kept]

@@ -233,9 +233,7 @@ class _Run:
     def call(self, procedure: Procedure, arguments: tuple[Value, ...]) -> None:
         frames = self.state.frames
         if len(frames) > self.policy.call_depth_max:
-            raise ScriptError(
-                f"procedures call each other more than {self.policy.call_depth_max} deep", "depth"
-            )
+            raise ScriptError(f"procedures call each other more than {self.policy.call_depth_max} deep", "depth")
         given = dict(zip(procedure.parameters, arguments, strict=False))
         given.update((name, None) for name in procedure.parameters if name not in given)
         base = len(frames) if procedure.whole_script else frames[-1].base
@@ -287,9 +285,7 @@ class _Run:
         if isinstance(wait, ForMessage):
             if not wait.prompt_id:
                 state.asked += 1
-                wait = replace(
-                    wait, prompt_id=f"{state.current_step}.{state.asked}", prompt=wait.prompt or state.said
-                )
+                wait = replace(wait, prompt_id=f"{state.current_step}.{state.asked}", prompt=wait.prompt or state.said)
             self.hang_suggestions()
         state.said = ""
         state.wait = wait

@@ -154,9 +154,7 @@ class Here:
 
     __slots__ = ("lookup", "memo", "moment", "policy", "why")
 
-    def __init__(
-        self, why: Why, memo: Value, lookup: Callable[[str], Value], moment: Moment, policy: Policy
-    ) -> None:
+    def __init__(self, why: Why, memo: Value, lookup: Callable[[str], Value], moment: Moment, policy: Policy) -> None:
         self.why = why
         self.memo = memo
         self.lookup = lookup
@@ -305,6 +303,14 @@ class Step(ABC):
                 yield value.name
             elif f.name == "variable" and isinstance(value, str):
                 yield value
+
+
+SECONDS_OF_UNIT = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+
+
+def unit_seconds(word: str) -> int:
+    """Return how many seconds a unit of time, as the grammar's TIME_UNIT spells it, has."""
+    return SECONDS_OF_UNIT[word.lower().rstrip("s")]
 
 
 def constant_of(expression: Expression) -> Value:

@@ -17,7 +17,12 @@ _SIGNS = {"RPAR": ")", "RSQB": "]", "RBRACE": "}", "COLON": ":", "COMMA": ",", "
 _VALUES = frozenset({"NAME", "NUMBER", "STRING"})
 # The operators of an expression: after a value they may always stand, so they are not worth naming.
 _OPERATORS = frozenset(
-    ["AND", "OR", "NOT", "MOD", "IS", "IN", "LIKE", "ILIKE", "CONTAINS", "STARTS", "ENDS", "BETWEEN", "PLUS", "MINUS", "STAR", "SLASH", "BACKSLASH", "PERCENT", "CIRCUMFLEX", "AMPERSAND", "EQUAL", "LESSTHAN", "MORETHAN", "DOT", "QMARK", "LPAR", "LSQB", "BANG", "NAME", "WORD", "NUMBER", "STRING", "BARE_CALL", "FORMAT_CALL", "NEW_OBJECT", "NEW_ARRAY", "ERROR_MESSAGE", "TRUE", "FALSE", "NULL", "LBRACE"]
+    re.findall(
+        r"\w+",
+        "AND OR NOT MOD IS IN LIKE ILIKE CONTAINS STARTS ENDS BETWEEN PLUS MINUS STAR SLASH BACKSLASH PERCENT"
+        " CIRCUMFLEX AMPERSAND EQUAL LESSTHAN MORETHAN DOT QMARK LPAR LSQB BANG NAME WORD NUMBER STRING"
+        " BARE_CALL FORMAT_CALL NEW_OBJECT NEW_ARRAY ERROR_MESSAGE TRUE FALSE NULL LBRACE",
+    )
 )
 _TOKEN = re.compile(rf'"{MASK}*"|[\w$]+|<>|[<>=!]=|&&|\|\||\?\?|\?\.|\S')
 _LAST = re.compile(rf'(?:"{MASK}*"|[\w$]+|<>|[<>=!]=|&&|\|\||\?\?|\?\.|\S)$')
@@ -45,7 +50,7 @@ def check_limits(text: str, start: int) -> None:
 
 
 def explain(error: UnexpectedInput, text: str) -> tuple[int, str]:
-    """Return where in `text` (one masked statement) the error is, and a sentence that says what may stand there."""
+    """Return where in `text` (one masked statement) the error is, and a sentence on what may stand there."""
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         offset = len(text.rstrip())
     else:

@@ -92,9 +92,7 @@ class Choice:
             case _:
                 assert self.high is not None
                 high = here.value(self.high)
-                return (less(value, subject) or equal(subject, value)) and (
-                    less(subject, high) or equal(subject, high)
-                )
+                return (less(value, subject) or equal(subject, value)) and (less(subject, high) or equal(subject, high))
 
 
 @dataclass(frozen=True, slots=True)

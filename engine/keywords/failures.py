@@ -58,9 +58,7 @@ class OnError(Step):
         return cls(written.place, stop is None)
 
     def run(self, here: Here) -> Move:
-        return Next(
-            sets=(Assignment("error", None), Assignment("err", None)), effects=(SetErrorMode(self.resume),)
-        )
+        return Next(sets=(Assignment("error", None), Assignment("err", None)), effects=(SetErrorMode(self.resume),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,23 @@ from engine.effects import Effect, Reply, Shown, Suggest, Suggestion
 from engine.errors import ScriptError
 from engine.events import MessageReceived, TimedOut
 from engine.expressions import Expression, names_of
-from engine.steps import Await, Here, Misuse, Move, Next, Parsed, Resumed, Step, Target, Written, constant_of
+from engine.steps import (
+    Await,
+    Here,
+    Misuse,
+    Move,
+    Next,
+    Parsed,
+    Resumed,
+    Step,
+    Target,
+    Written,
+    constant_of,
+    unit_seconds,
+)
 from engine.values import Value, to_number, to_text
 from engine.waits import ForMessage
 
-SECONDS_OF_UNIT = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400  # a hundred years: beyond it dates overflow sooner or later
 
 
@@ -63,8 +75,7 @@ class Hear(Step):
             | "AS"i "MENU"i expression ("," expression)* -> hear_menu
         hear_with: "WITH"i expression
         hear_default: "DEFAULT"i expression
-        hear_timeout: "TIMEOUT"i expression [HEAR_UNIT]
-        HEAR_UNIT.5: /(SECOND|MINUTE|HOUR|DAY)S?(?!\\w)/i
+        hear_timeout: "TIMEOUT"i expression [TIME_UNIT]
         hear_retries: "RETRIES"i expression
     """
     RESULT: ClassVar[bool] = True
@@ -75,7 +86,7 @@ class Hear(Step):
         target = written.into or next(iter(parsed.targets()), None)
         kind, choices, prompt = _kind_of(parsed)
         timeout = parsed.find("hear_timeout")
-        unit = timeout.words()[0].lower().rstrip("s") if timeout and timeout.words() else "second"
+        unit = timeout.words()[0] if timeout and timeout.words() else "second"
         return cls(
             written.place,
             target,
@@ -84,7 +95,7 @@ class Hear(Step):
             parsed.expression_of("hear_with") or prompt,
             parsed.expression_of("hear_default"),
             parsed.expression_of("hear_timeout"),
-            SECONDS_OF_UNIT[unit],
+            unit_seconds(unit),
             parsed.expression_of("hear_retries"),
         )
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from engine.errors import ScriptError
 from engine.expressions import Expression
-from engine.steps import NEXT, Await, Here, Move, Resumed, Step, Written
+from engine.steps import NEXT, Await, Here, Move, Resumed, Step, Written, unit_seconds
 from engine.values import to_number
 from engine.waits import ForTime
 
@@ -38,15 +38,13 @@ class Wait(Step):
 
     HEADS: ClassVar[tuple[str, ...]] = ("WAIT", "DELAY")
     GRAMMAR: ClassVar[str] = """
-        wait: ("WAIT"i | "DELAY"i) expression [WAIT_UNIT]
-        WAIT_UNIT.5: /(SECOND|MINUTE|HOUR|DAY|WEEK)S?(?!\\w)/i
+        wait: ("WAIT"i | "DELAY"i) expression [TIME_UNIT]
     """
 
     @classmethod
     def build(cls, written: Written) -> Self:
         words = written.parsed.words()
-        unit = words[0].lower().rstrip("s") if words else "second"
-        seconds = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}[unit]
+        seconds = unit_seconds(words[0]) if words else 1
         return cls(written.place, written.parsed.expressions()[0], seconds)
 
     def run(self, here: Here) -> Move:

@@ -57,6 +57,9 @@ GOOD: dict[str, list[tuple[str, str, Value]]] = {
         ("pt-BR", "03/04/2025", "2025-04-03"),
         ("es", "24/12/2025", "2025-12-24"),
         ("en", "24/12/2025", "2025-12-24"),
+        ("en", "13/5/2025", "2025-05-13"),
+        ("pt", "5/13/2025", "2025-05-13"),
+        ("en", "12/12/2025", "2025-12-12"),
         ("de", "24.12.2025", "2025-12-24"),
         ("de", "24. 12. 2025", "2025-12-24"),
         ("fr", "24-12-2025", "2025-12-24"),
@@ -193,6 +196,8 @@ GOOD: dict[str, list[tuple[str, str, Value]]] = {
     "cnpj": [
         ("pt", "11222333000181", "11.222.333/0001-81"), ("pt", "11.222.333/0001-81", "11.222.333/0001-81"),
         ("pt", "12.ABC.345/01DE-35", "12.ABC.345/01DE-35"), ("pt", "12abc34501de35", "12.ABC.345/01DE-35"),
+        ("pt", "00.000.000/0001-91", "00.000.000/0001-91"),
+        ("pt", "33.000.167/0001-01", "33.000.167/0001-01"),
     ],
     "url": [
         ("en", "example.com", "https://example.com"),
@@ -227,7 +232,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "text": ("", "   \t\n", "\u200b\u200e", "\0"),
     "email": ("anna", "anna@", "@example.com", "anna@example", "a b@example.com", "a..b@example.com",
               ".a@example.com", "anna@-example.com", "anna@example.c", "anna@1.2.3.4", "a@b@c.com",
-              "x" * 65 + "@example.com", "a@" + "b" * 64 + ".com", "anna@exa mple.com", "anna@ex_ample.com"),
+              "x" * 65 + "@example.com", "x@" + "a.b" * 90 + ".com", "a@" + "b" * 64 + ".com",
+              "anna@exa mple.com", "anna@ex_ample.com"),
     "date": ("31/02/2025", "2025-02-29", "2025-13-01", "13/13/2025", "32 Dec 2025", "24/12", "Dec 24", "soon",
              "2025", "1", "24/12-2025", "0000-01-01", "24 Dec Dec 2025", "24122525252", "24 Dec 20255",
              "30 fevereiro 2025", "2025-12-24 rubbish", "-2025-12-24"),
@@ -240,14 +246,16 @@ BAD: dict[str, tuple[str, ...]] = {
     "money": ("free", "1.234.5", "$", "10 apples", "1e3", "$10.0055", "12345678901234567", "R$ abc", "10 20"),
     "boolean": ("maybe", "", "2", "yesno", "yes no", "👍👎", "yes 👎", "10", "-1", "$1", "?", "no yes",
              "1" + ",- " * 60),
-    "hour": ("25", "24:00", "9:5", "12:60", "13am", "0pm", "nine", "9-10", "-9", "12345", "9:30:99", "", "am",
+    "hour": ("25", "24:00", "9:5", "12:60", "13am", "0pm", "nine", "9-10", "-9", "12345", "9:30:99",
+             "12:30:60", "123:45", "", "am",
              "9am pm", "9:30 foo", "𐩀", "12 de la mañana"),
     "mobile": ("1234567", "1234567890123456", "call me", "555-CALL-NOW", "", "+", "12 34+56789",
              "00 00 00 00"),
     "zipcode": ("12", "hello", "12345678901", "12_345", "", "12--345", "ab cd"),
     "language": ("klingon", "xx", "", "english please", "e", "en-"),
     "cpf": ("529.982.247-24", "111.111.111-11", "5299822472", "529982247255", "abc", ""),
-    "cnpj": ("11222333000180", "00000000000000", "12.ABC.345/01DE-36", "12ABC34501DEAB", "1122233300018", ""),
+    "cnpj": ("11222333000180", "00000000000000", "12.ABC.345/01DE-36", "12ABC34501DEAB",
+             "12ABC34501DEA5", "1122233300018", ""),
     "url": ("hello", "ftp://example.com", "javascript:alert(1)", "https://", "http://a b.com",
              "https://user:pw@example.com",
             "mailto:anna@example.com", "http://example.com:99999", "http://exa\\mple.com", "http://[::1",
@@ -277,6 +285,19 @@ def test_a_good_answer_becomes_the_value(type: str, language: str, content: str,
 @pytest.mark.parametrize("language", ["en", "pt", "de"])
 def test_a_bad_answer_is_asked_again(type: str, language: str, content: str) -> None:
     assert isinstance(heard(type, content, language), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("type", "base"),
+    [
+        *[("cpf", f"{n:09}") for n in (1, 123456789, 529982247, 987654321, 100000000)],
+        *[("cnpj", f"{n:08}0001") for n in (0, 12345678, 33000167, 99999999)],
+        *[("cnpj", base) for base in ("12ABC34501DE", "ZZZZZZZZZZZZ", "A0A0A0A00001")],
+    ],
+)
+def test_of_a_hundred_check_digits_one_pair_fits(type: str, base: str) -> None:
+    fitting = [n for n in range(100) if not isinstance(heard(type, f"{base}{n:02}"), Rejected)]
+    assert len(fitting) == 1
 
 
 def test_money_is_never_misread_a_thousandfold() -> None:

@@ -1,0 +1,75 @@
+"""Storing and reloading after any step changes nothing, over generated programs."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.codec import decode_plan, encode_plan
+from engine.compiler import compile_script
+from engine.errors import CompileError
+from engine.plan import Plan
+from engine.policy import Policy
+from engine.waits import ForMessage
+from tests.engine.player import Player
+from tests.engine.programs import programs
+
+ANSWERS = ("yes", "no", "3", "x", "", "Green", "11")
+TURNS_MAX = 25
+
+
+def conversation(plan: Plan, seed: int, *, stored: bool) -> tuple[list[str], object]:
+    """Play a plan against seeded answers; with `stored` every single step goes through the checkpoint."""
+    policy = Policy(steps_per_slice_max=1 if stored else 1_000, steps_per_turn_max=3_000)
+    player = Player(plan, policy, store_every_slice=stored)
+    chance = random.Random(seed)
+    player.run()
+    for _ in range(TURNS_MAX):
+        if player.done is not None:
+            break
+        if isinstance(player.state.wait, ForMessage) and chance.random() < 0.8:
+            player.hear(chance.choice(ANSWERS))
+        else:
+            player.after(timedelta(minutes=3))
+    return player.transcript, player.state.variables
+
+
+@given(programs(), st.integers(0, 10_000))
+@settings(max_examples=120, deadline=None)
+def test_storing_after_every_step_changes_nothing(source: str, seed: int) -> None:
+    plan = compile_script("p.bas", {"p.bas": source})
+    assert conversation(plan, seed, stored=True) == conversation(plan, seed, stored=False)
+
+
+@given(programs())
+@settings(max_examples=60, deadline=None)
+def test_plan_is_the_same_after_storing(source: str) -> None:
+    plan = compile_script("p.bas", {"p.bas": source})
+    again = decode_plan(encode_plan(plan))
+    assert again == plan and again.steps == plan.steps and again.follows == plan.follows
+
+
+@given(programs(1), st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_program_compiles_or_gives_compile_error(source: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(source)))
+    drop = data.draw(st.integers(0, 12))
+    extra = data.draw(st.text(alphabet='"\'(){}[]#$\n.,=&TALKENDIFE x1_\\', max_size=6))
+    compiles_or_says_why(source[:at] + extra + source[at + drop :])
+
+
+@given(st.text())
+@settings(max_examples=150, deadline=None)
+def test_any_text_compiles_or_gives_compile_error(source: str) -> None:
+    compiles_or_says_why(source)
+
+
+def compiles_or_says_why(source: str) -> None:
+    try:
+        compile_script("p.bas", {"p.bas": source})
+    except CompileError as error:
+        assert all(p.message and p.line >= 1 and p.column >= 1 for p in error.problems)
+        assert str(error)
