@@ -92,7 +92,7 @@ async def test_f26_a_message_whose_row_became_visible_late_is_heard(database: st
 
 ASK_IN_TIME = """
 #workflow
-HEAR a TIMEOUT 60 SECONDS DEFAULT "nothing"
+HEAR a DEFAULT "nothing" TIMEOUT 60
 TALK "a is ${a}"
 HEAR b
 TALK "b is ${b}"
@@ -137,7 +137,7 @@ async def test_f27_answer_and_time_out_at_once_one_wins(database: str, daemon_fi
 
 async def test_f36_f37_a_deadline_is_a_stored_moment(database: str) -> None:
     """Invalid answers and restarts neither prolong the deadline nor leave an old timer behind."""
-    script = '#workflow\nHEAR n AS INTEGER TIMEOUT 60 SECONDS DEFAULT -1 RETRIES 9\nTALK "n ${n}"\nHEAR m\nTALK m\n'
+    script = '#workflow\nHEAR n AS INTEGER DEFAULT 0 TIMEOUT 60 RETRIES 9\nTALK "n ${n}"\nHEAR m\nTALK m\n'
     async with chatting(database, {"t.bas": script}) as chat:
         session, execution = await chat.start("t.bas")
         before = (await chat.show(execution)).listed.wake_at
@@ -329,7 +329,7 @@ async def test_f42_many_due_at_one_instant_and_at_the_start(database: str) -> No
 
 
 async def test_f41_a_timer_a_century_away_costs_nothing(database: str) -> None:
-    script = '#workflow\nHEAR x TIMEOUT 36500 DAYS DEFAULT "never"\nTALK x\n'
+    script = '#workflow\nHEAR x DEFAULT "never" TIMEOUT 3153600000\nTALK x\n'
     async with chatting(database, {"c.bas": script}) as chat:
         session, execution = await chat.start("c.bas")
         wake_at = (await chat.show(execution)).listed.wake_at
