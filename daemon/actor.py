@@ -58,13 +58,14 @@ class Surrounds:
 class Actor:
     """The coroutine of one active execution."""
 
-    __slots__ = ("_around", "_random", "busy", "last_used", "mailbox", "standing")
+    __slots__ = ("_around", "_random", "busy", "in_hand", "last_used", "mailbox", "standing")
 
     def __init__(self, standing: Standing, around: Surrounds, random: Random) -> None:
         self.standing = standing
         self.mailbox = Mailbox()
         self.last_used = 0.0
         self.busy = False
+        self.in_hand: int | None = None  # the message that its turn is about
         self._around = around
         self._random = random
 
@@ -101,7 +102,7 @@ class Actor:
             if isinstance(cue, Elapsed):
                 return cue
             if cue is not None:
-                mailbox.messages.popleft()
+                self.in_hand = mailbox.messages.popleft().id
                 return cue
             # It does not hear now; the rows stay, and the turn that makes it hear has them fetched again.
             self._around.let_go([m.id for m in mailbox.messages])
@@ -153,6 +154,7 @@ class Actor:
         around, before, turn = self._around, self.standing, ran.turn
         self.standing = after = ran.after
         around.let_go(turn.consumed)
+        self.in_hand = None
         around.metrics.turn_seconds.observe((perf_counter_ns() - ran.started_ns) / 1e9)
         if isinstance(cue, Heard):
             message = cue.message

@@ -165,7 +165,7 @@ def _server(found: Probe, schema: str) -> Iterator[Finding]:
     if abs(found.clock_seconds) > CLOCK_SECONDS_MAX:
         yield _warning(
             "clock",
-            f"the database's clock differs from this machine's by {found.clock_seconds:+.1f} s; the database's counts",
+            f"the database's is {found.clock_seconds:+.1f} s from this machine's, and it is what counts",
             "set both by NTP: timedatectl set-ntp true",
         )
     else:
@@ -180,7 +180,9 @@ def _schema(found: Probe, schema: str) -> Iterator[Finding]:
         yield _ok("schema", f"{schema} is at version {current}")
     elif current is None and not (found.schema_there or found.may_create):
         yield _wrong(
-            "schema", f"there is no schema {schema} and no right to make it", f"CREATE SCHEMA {schema}"
+            "schema",
+            f"there is no schema {schema} and no right to make it",
+            "let a role that may create the schema run stepwell migrate",
         )
     elif current is None:
         yield _wrong("schema", f"{schema} has no tables of ours yet", "stepwell migrate")

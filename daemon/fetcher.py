@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from uuid import UUID
 
 import structlog
 
@@ -19,6 +20,7 @@ from daemon.backoff import Backoff
 from daemon.listener import Listener
 from daemon.metrics import Metrics
 from daemon.partitions import Partitions
+from daemon.rows import PendingMessage
 from daemon.store import Store
 from daemon.store_faults import Fault, fault_of
 from daemon.supervisor import Supervisor
@@ -29,9 +31,10 @@ FALLING_SECONDS_FIRST = 0.001
 FALLING_SECONDS_MAX = 0.05
 POLL_SECONDS_MAX = 0.25
 ROOM_SECONDS = 0.01
-THICK_SECONDS = 0.002  # notifications closer than this …
-THICK_LOOKS = 16  # … so many times in a row keep the daemon awake
-THIN_LOOKS = 8  # empty looks in a row that let it fall asleep
+WINDOW_SECONDS = 0.1  # over which traffic is judged:
+THICK_MESSAGES = 10  # as many messages in a window, …
+THICK_CONVERSATIONS = 4  # … of as many conversations, keep the daemon awake (one alone is served best dozing)
+THIN_MESSAGES = 5  # fewer in a window let it fall asleep
 
 log = structlog.get_logger(__name__)
 
@@ -59,8 +62,7 @@ class Fetcher:
         self._batch_max = batch_max
         self._sweep_seconds = sweep_seconds
         self._trouble = Backoff(0.02, 5.0, random)
-        self._thick = 0
-        self._thin = 0
+        self._window = _Window(0.0)
         self._falling = FALLING_SECONDS_FIRST
         self._looked_due = 0.0
         self.looking = False
@@ -90,40 +92,32 @@ class Fetcher:
             await self._look_awake()
 
     async def _sleep_and_look(self) -> None:
-        loop = asyncio.get_running_loop()
-        slept = loop.time()
         if not await self._supervisor.messages_bell.wait(self._sweep_seconds):
             self._supervisor.sweep()
             found = await self._look(None)
             self._metrics.count_sweep(found=found > 0)
             self._supervisor.due_bell.ring()
             return
-        self._thick = self._thick + 1 if loop.time() - slept < THICK_SECONDS else 0
-        if self._thick >= THICK_LOOKS:
-            self._thick = 0
-            await self._listener.wake_up()
-            return
         if not await self._look(self._supervisor.take_named()):
             self._supervisor.due_bell.ring()  # what was notified was no message: a start, or an operator
+        elif self._window.thick:
+            await self._listener.wake_up()
 
     async def _look_awake(self) -> None:
         loop = asyncio.get_running_loop()
+        judged = self._window
         found = await self._look(None)
         if loop.time() - self._looked_due > DUE_SECONDS:
             self._looked_due = loop.time()
             self._supervisor.due_bell.ring()
         if found:
-            self._thin, self._falling = 0, FALLING_SECONDS_FIRST
+            self._falling = FALLING_SECONDS_FIRST
+        if self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES):
             await asyncio.sleep(AWAKE_SECONDS)
-            return
-        self._thin += 1
-        if self._thin < THIN_LOOKS and self._listener.listening:
-            await self._supervisor.messages_bell.wait(AWAKE_SECONDS)
-        elif await self._listener.doze():
-            self._thin = 0
+        elif not found and await self._listener.doze():
             await self._look(None)
             self._supervisor.due_bell.ring()
-        else:
+        elif not found:
             longest = FALLING_SECONDS_MAX if self._listener.listening else POLL_SECONDS_MAX
             await self._supervisor.messages_bell.wait(self._falling)
             self._falling = min(2 * self._falling, longest)
@@ -137,6 +131,7 @@ class Fetcher:
                 messages = await self._store.fetch_messages(supervisor.held, self._batch_max, partitions)
                 taken = await supervisor.deliver(messages) if messages else 0
                 total += taken
+                self._judge(messages)
                 if supervisor.short_of_room:
                     supervisor.sweep()
                     supervisor.wake(None)
@@ -145,3 +140,28 @@ class Fetcher:
                     return total
         finally:
             self.looking = False
+
+    def _judge(self, messages: list[PendingMessage]) -> None:
+        """Count what was found into the window of now."""
+        now = asyncio.get_running_loop().time()
+        if now - self._window.since > WINDOW_SECONDS:
+            self._window = _Window(now)
+        self._window.messages += len(messages)
+        if len(self._window.conversations) < THICK_CONVERSATIONS:
+            self._window.conversations.update([m.execution_id for m in messages])
+
+
+class _Window:
+    """The traffic of a tenth of a second."""
+
+    __slots__ = ("conversations", "messages", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.messages = 0
+        self.conversations: set[UUID] = set()
+
+    @property
+    def thick(self) -> bool:
+        """Whether it is so much that notifications would cost their senders more than they are worth."""
+        return self.messages >= THICK_MESSAGES and len(self.conversations) >= THICK_CONVERSATIONS

@@ -130,13 +130,18 @@ def create_metrics() -> Metrics:
         pool_connections_max=gauge("pool_connections_max", "Connections the pool may open."),
         loop_lag_seconds=histogram("loop_lag_seconds", "How late the event loop wakes a sleeper."),
     )
+    _begin_at_zero(metrics)
+    return metrics
+
+
+def _begin_at_zero(metrics: Metrics) -> None:
+    """Show every label's series from the start: a rate needs the 0 before the first 1."""
     metrics.set_executions({})
     metrics.set_pool(size=0, idle=0, maximum=0)
     for kind in get_args(ErrorKind):
         metrics.errors.labels(kind=kind)
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
-    return metrics
 
 
 async def measure_loop_lag(metrics: Metrics, seconds: float = LAG_SECONDS_BETWEEN) -> None:

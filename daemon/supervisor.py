@@ -297,8 +297,9 @@ class Supervisor:
         if self._actors.get(actor.id) is actor:
             del self._actors[actor.id]
         mailbox: Mailbox = actor.mailbox
-        if mailbox.messages:
+        if mailbox.messages or actor.in_hand is not None:
             self._held.difference_update([m.id for m in mailbox.messages])
+            self._held.discard(actor.in_hand or 0)
             self._look_again(actor.standing.row.session_id)
         if mailbox.due is not None:
             self.due_bell.ring()
