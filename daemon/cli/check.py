@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from daemon.cli.database import settings_beside
 from daemon.cli.exits import OK, WRONG
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import open_console, plural, write_json
@@ -34,9 +35,9 @@ def check(
     files
         Scripts (.bas), or folders of them; the folder you are in if you give none.
     """
-    settings = options.settings()
+    options.settings()  # what is wrong with the configuration is told first, and once
     paths = list(find_scripts(files or (Path(),)))
-    problems = [problem for path in paths for problem in problems_of(path, settings)]
+    problems = [p for path in paths for p in problems_of(path, settings_beside(options, path.parent))]
     # A script that several others call is compiled with each of them.
     problems = list(dict.fromkeys(problems))
     errors = sum(problem.severity == "error" for problem in problems)

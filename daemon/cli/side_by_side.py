@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from daemon.chats import Entry, entry_lines
+from daemon.chats import Entry, agrees, entry_lines
 
 CONTEXT_ENTRIES = 6  # before and behind the first difference
 MARGIN = "    "
@@ -27,6 +27,8 @@ def print_difference(console: Console, expected: Sequence[Entry], actual: Sequen
     for index in range(first, last):
         left = _folded(expected[index], width) if index < len(expected) else []
         right = _folded(actual[index], width) if index < len(actual) else []
+        if left and right and agrees(expected[index], actual[index]):
+            right = left  # buttons that the author did not write down are no difference
         differs = index == difference
         for row in range(max(len(left), len(right), 1)):
             one = left[row] if row < len(left) else ""

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from daemon.cli.check import print_problem
+from daemon.cli.database import settings_beside
 from daemon.cli.exits import OK, WRONG
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import open_console, write_json
@@ -59,7 +60,7 @@ def steps(
     """
     script = read_script(file)
     try:
-        plan = script.compile(options.settings())
+        plan = script.compile(settings_beside(options, file.parent))
     except CompileError as error:
         console = open_console()
         for problem in script.placed(error.problems):

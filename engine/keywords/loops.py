@@ -238,13 +238,15 @@ class Do(Step):
     @classmethod
     def build(cls, written: Written) -> Self:
         tests: list[Test | None] = []
-        for section in (written.sections[0], written.sections[-1]):
+        # Without a condition, LOOP may leave no section of its own behind.
+        for section in (written.sections[0], *written.sections[1:][-1:]):
             condition = section.parsed.expression_of("do_while")
             until = section.parsed.expression_of("do_until")
             if condition is not None:
                 tests.append(Test(condition, False))
             else:
                 tests.append(None if until is None else Test(until, True))
+        tests += [None] * (2 - len(tests))
         if tests[0] and tests[1]:
             raise Misuse("DO and LOOP both have a condition", "keep one of them")
         return cls(written.place, tests[0], tests[1], written.sections[0].block)
