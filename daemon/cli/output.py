@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import IO
+from typing import IO, Self
 
 import msgspec
+import structlog
 from rich.console import Console
 
 from daemon.settings import read_surroundings
@@ -63,3 +66,45 @@ def cut(text: str, characters: int = SHOWN_CHARACTERS_MAX) -> str:
     """Return text on one line and no longer than that."""
     line = " ".join(text.split())
     return line if len(line) <= characters else line[: characters - 1] + "…"
+
+
+class Progress:
+    """Tells people on standard error what is being done: one moving line on a terminal, else a line each."""
+
+    def __init__(self) -> None:
+        self._console = open_console(sys.stderr)
+        self._status = self._console.status("…") if self._console.is_terminal else None
+
+    def __call__(self, sentence: str) -> None:
+        """Say what is being done now."""
+        if self._status is None:
+            self._console.print(sentence)
+        else:
+            self._status.update(sentence)
+            self._status.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done()
+
+    def done(self) -> None:
+        """Take the moving line away."""
+        if self._status is not None:
+            self._status.stop()
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Keep the daemon's log out of a conversation in the terminal."""
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop], cache_logger_on_first_use=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _drop(logger: object, method: str, event: object) -> str:
+    raise structlog.DropEvent

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 from cyclopts import Parameter
 from msgspec.structs import replace
 from rich.console import Console
@@ -22,7 +20,7 @@ from daemon.cli.check import print_problem
 from daemon.cli.database import open_database, settings_beside
 from daemon.cli.exits import OK, USAGE, WRONG, CommandError
 from daemon.cli.options import NO_OPTIONS, Options
-from daemon.cli.output import open_console, write_json
+from daemon.cli.output import Progress, open_console, quiet_log, write_json
 from daemon.cli.side_by_side import print_difference
 from daemon.cli.sources import ScriptFile, UnreadableFile, read_script, read_text
 from daemon.settings import Settings
@@ -133,25 +131,11 @@ def _run(files: list[Path], options: Options, update: bool) -> Iterator[Result]:
     results = {}
     if playable:
         # The server's address comes from where we are, not from beside a script: it is one for all.
-        with open_database(options.settings()) as database, quiet_log():
+        with quiet_log(), Progress() as say, open_database(options.settings(), say) as database:
+            say("Making a database for the run …")
             results = asyncio.run(_play_all(database.dsn, playable, update))
     for file, item in zip(files, prepared, strict=True):
         yield results[file] if isinstance(item, _Prepared) else item
-
-
-@contextmanager
-def quiet_log() -> Iterator[None]:
-    """Keep the daemon's log out of a conversation in the terminal."""
-    before = structlog.get_config()
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[_drop], cache_logger_on_first_use=False)
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
-
-
-def _drop(logger: object, method: str, event: object) -> str:
-    raise structlog.DropEvent
 
 
 # ── playing ────────────────────────────────────────────────────────────────────────────────────────
