@@ -136,10 +136,10 @@ class Conversation:
                     break
                 except TimeoutError:  # nothing is lost: what was read so far stays in the buffer
                     if self.interruption.asked:
-                        return False
+                        break
                     if not await self.still_open():
                         return True
-        if self.lines.is_terminal and (secret or line is None):
+        if self.lines.is_terminal and (secret or line is None):  # the cursor stands behind the prompt
             self.console.print()
         if line is None:
             return False
