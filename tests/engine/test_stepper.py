@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from engine.compiler import compile_script
 from engine.effects import Query
 from engine.events import MessageReceived
 from engine.expressions import Moment
+from engine.plan import Plan
 from engine.policy import Policy
 from engine.state import StateTooLarge, UnreadableCheckpoint, decode_state, encode_state
 from engine.stepper import Continue, Done, Suspend, advance, begin, deliver
@@ -22,7 +24,7 @@ NOW = datetime(2026, 3, 14, tzinfo=UTC)
 MOMENT = Moment(NOW, random.Random(1), ZoneInfo("UTC"), "s")
 
 
-def plan_of(source: str, **others: str):  # type: ignore[no-untyped-def]
+def plan_of(source: str, **others: str) -> Plan:
     sources = {"p.bas": source, **{f"{name}.bas": text for name, text in others.items()}}
     return compile_script("p.bas", sources, tools=("create",))
 
@@ -75,13 +77,13 @@ def test_failing_step_keeps_variables_and_can_be_run_again() -> None:
 
 def test_retry_in_a_procedure_goes_on_inside_it() -> None:
     plan = plan_of('SUB s(n)\n  SET t = CREATE(n)\n  TALK t\nEND SUB\ns 5\nTALK "end"')
-    answers = iter([Refused("no"), 9])
+    answers: Iterator[Refused | int] = iter([Refused("no"), 9])
 
     def answer(query: Query) -> int:
         value = next(answers)
         if isinstance(value, Refused):
             raise value
-        return int(value)
+        return value
 
     player = Player(plan, queries={"tool:create": answer})
     player.run()
