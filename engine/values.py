@@ -312,7 +312,10 @@ def check_value(value: object) -> Value:
     if not isinstance(value, (list, dict)):
         _check_scalar(value)
         return cast(Value, value)
-    measure(cast(Value, value))
+    try:
+        measure(cast(Value, value))
+    except TypeError:  # A key without a length: no text.
+        raise ScriptError("A key of an object must be a text.", "type") from None
     waiting: list[object] = [value]
     while waiting:
         item = waiting.pop()
