@@ -62,6 +62,7 @@ _ITEM_WORK = 0.125
 # What counting an item of a new container costs, and what writing one down (as JSON or text) costs.
 _MEASURE_WORK = 0.05
 _WRITE_WORK = 0.3
+_SIZED = frozenset({str, list, dict})
 _LAZY = frozenset({"$coalesce", "$text", "$object", "if", "iif"})
 
 
@@ -267,6 +268,8 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             raise ScriptError(unknown_function(name), "name")
         arguments = [self._eval(argument) for argument in node.args]
         for position, argument in enumerate(arguments):
+            if type(argument) not in _SIZED:
+                continue
             self._charge(argument, function.weight)
             if function.deep or function.kind_of(position) == "text":
                 self._charge_deep(argument, function.deep or 1.0)
@@ -329,7 +332,30 @@ def evaluate(expression: Expression, lookup: Callable[[str], Value], moment: Mom
         return cast(Value, node.value)  # type: ignore[attr-defined]
     if kind is ast.Name:
         return lookup(node.id)  # type: ignore[attr-defined]
+    if kind is ast.Call and node.func.id == "$text":  # type: ignore[attr-defined]
+        text = _plain_text(node.args, lookup)  # type: ignore[attr-defined]
+        if text is not None:
+            return text
     return _EVALUATOR.run(node, lookup, moment)
+
+
+def _plain_text(parts: list[ast.expr], lookup: Callable[[str], Value]) -> str | None:
+    """Return an interpolated text whose parts are short constants and variables, else None."""
+    if len(parts) > _FREE_SIZE:
+        return None
+    texts: list[str] = []
+    for part in parts:
+        if type(part) is ast.Constant:
+            value = cast(Value, part.value)
+        elif type(part) is ast.Name:
+            value = lookup(part.id)
+        else:
+            return None
+        if type(value) is list or type(value) is dict:
+            return None
+        texts.append(value if type(value) is str else to_text(value))
+    text = "".join(texts)
+    return text if len(text) <= TEXT_CHARACTERS_MAX else None
 
 
 def names_of(expression: Expression) -> frozenset[str]:

@@ -5,15 +5,8 @@ from __future__ import annotations
 import math
 from datetime import tzinfo
 
-from engine.dates import (
-    DateValue,
-    Duration,
-    add_duration,
-    parse_date,
-    parse_duration,
-    parse_iso,
-    subtract_dates,
-)
+from engine.dates import DateValue, add_duration, parse_date, parse_iso, subtract_dates
+from engine.durations import Duration, parse_duration
 from engine.errors import ScriptError
 from engine.values import (
     INTEGER_BITS_MAX,

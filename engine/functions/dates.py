@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from engine.dates import (
-    MONTHS,
-    SECONDS_OF_UNIT,
-    WEEKDAYS,
-    DateValue,
-    Duration,
-    add_duration,
-    difference,
-    duration_of,
-    parse_date,
-    parse_duration,
-    subtract_dates,
-    unit_named,
-    unit_of,
-)
+from engine.dates import MONTHS, WEEKDAYS, DateValue, add_duration, difference, parse_date, subtract_dates
+from engine.durations import SECONDS_OF_UNIT, Duration, duration_of, parse_duration, unit_named, unit_of
 from engine.errors import ScriptError
 from engine.functions.signature import KINDS, Function, Moment, function
 from engine.values import Value, show, to_number

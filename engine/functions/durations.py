@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.dates import DateValue, add_duration, duration_of
+from engine.dates import DateValue, add_duration
+from engine.durations import duration_of
 from engine.errors import ScriptError
 from engine.functions.dates import date_difference
 from engine.functions.signature import Function, Moment, function

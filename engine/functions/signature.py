@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.dates import DateValue, Duration, duration_of, parse_clock, parse_date, parse_duration
+from engine.dates import DateValue, parse_clock, parse_date
+from engine.durations import Duration, duration_of, parse_duration
 from engine.errors import ScriptError
 from engine.values import INTEGER_BITS_MAX, Value, show, to_number, to_text
 
@@ -86,7 +87,7 @@ def convert_arguments(name: str, of: Function, arguments: Sequence[Value]) -> li
     for position, argument in enumerate(arguments):
         kind = of.kind_of(position)
         assert kind is not None
-        if kind == "any" or (kind == "text" and type(argument) is str):
+        if kind == "any" or _AS_IT_IS.get(kind) is type(argument):
             converted.append(argument)
             continue
         try:
@@ -176,6 +177,8 @@ KINDS: dict[str, Callable[[Value], Any]] = {
     "clock": _clock,
     "duration": _duration,
 }
+# What needs no conversion: by far the most arguments are of the right type.
+_AS_IT_IS = {"text": str, "whole": int, "list": list, "object": dict}
 EXPECTED = {
     "any": "a value",
     "text": "a text",
