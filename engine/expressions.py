@@ -61,7 +61,11 @@ _CHARACTER_WORK = 0.004
 _ITEM_WORK = 0.125
 # What counting an item of a new container costs, and what writing one down (as JSON or text) costs.
 _MEASURE_WORK = 0.05
-_WRITE_WORK = 0.3
+_WRITE_WORK = 1.0
+# What a call costs by itself, and what going over a whole number of up to INTEGER_BITS_MAX bits does.
+_CALL_WORK = 3
+_BIG_INTEGER_WORK = 40
+_SMALL = 1 << 64
 _SIZED = frozenset({str, list, dict})
 _LAZY = frozenset({"$coalesce", "$text", "$object", "if", "iif"})
 
@@ -266,11 +270,15 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         function = FUNCTIONS.get(name)
         if function is None:
             raise ScriptError(unknown_function(name), "name")
+        self.work -= _CALL_WORK
         arguments = [self._eval(argument) for argument in node.args]
         for position, argument in enumerate(arguments):
             if type(argument) not in _SIZED:
+                if type(argument) is int and not -_SMALL <= argument <= _SMALL:
+                    self.work -= _BIG_INTEGER_WORK
                 continue
-            self._charge(argument, function.weight)
+            if len(arguments) > function.light:
+                self._charge(argument, function.weight)
             if function.deep or function.kind_of(position) == "text":
                 self._charge_deep(argument, function.deep or 1.0)
         converted = convert_arguments(name, function, arguments)
@@ -383,6 +391,7 @@ def function_names() -> frozenset[str]:
 
 def unknown_function(name: str) -> str:
     """Return the sentence for a function that does not exist, with the nearest name."""
-    near = difflib.get_close_matches(name.lower()[:64], sorted(function_names()), 1)
+    alike = sorted(known for known in function_names() if known.startswith(".") == name.startswith("."))
+    near = difflib.get_close_matches(name.lower()[:64], alike, 1)
     hint = f" Did you mean {shown_name(near[0])}?" if near else ""
     return f"There is no function {shown_name(name)}.{hint}"

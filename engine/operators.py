@@ -204,8 +204,3 @@ def contains(container: Value, item: Value) -> bool:
 def has_spellings(text: str) -> bool:
     """Return whether another value may equal this text: one that reads as NULL, number, date or boolean."""
     return text == "" or text[0].isdigit() or text[0] in "+-. tTfF"
-
-
-def in_(item: Value, container: Value) -> bool:
-    """`item IN container`; see `contains`."""
-    return contains(container, item)

@@ -30,6 +30,7 @@ INTEGER_MAX = (1 << INTEGER_BITS_MAX) - 1
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,5})?\s*", re.ASCII)
 _NUMBER_CHARACTERS_MAX = 1_300
 _EXACT_FLOAT_MAX = 2.0**53
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _SHOWN_CHARACTERS_MAX = 40
 
 
@@ -114,7 +115,7 @@ def _for_json(value: Value) -> Value:
 def to_json(value: Value) -> str:
     """Return the value as compact JSON. ScriptError where it would be longer than a text may be."""
     measure(value)
-    return limit_text(json.dumps(_for_json(value), ensure_ascii=False, separators=(",", ":")))
+    return limit_text(_ENCODER.encode(_for_json(value)))
 
 
 def limit_text(text: str) -> str:

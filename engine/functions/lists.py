@@ -327,8 +327,8 @@ def range_of(start: int, end: int, step: int = 1) -> Value:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "first": function("any", first),
-    "last": function("any", last),
+    "first": function("any", first, light=1),
+    "last": function("any", last, light=1),
     "slice": function("any whole whole?", slice_of),
     ".slice": function("any whole whole?", slice_of),
     "push": function("list any any*", push),
@@ -348,8 +348,8 @@ FUNCTIONS: dict[str, Function] = {
     "average": function("any any*", average, weight=6),
     "max": function("any any*", largest, weight=30),
     "min": function("any any*", smallest, weight=30),
-    "count": function("any text?", count, weight=6),
-    ".count": function("any text?", count, weight=6),
+    "count": function("any text?", count, weight=6, light=1),
+    ".count": function("any text?", count, weight=6, light=1),
     "keys": function("object", keys),
     ".keys": function("object", keys),
     "values": function("object", values),

@@ -32,7 +32,7 @@ class Function:
 
     `rest` is the kind of any number of further arguments. With `moment`, the turn's Moment is the first
     argument of `call`. `weight` multiplies the work that its arguments cost (sorting costs more an item);
-    `deep` does so for going over all levels of a container.
+    `deep` does so for going over all levels of a container. With at most `light` arguments it costs nothing.
     """
 
     call: Callable[..., Value]
@@ -42,6 +42,7 @@ class Function:
     moment: bool = False
     weight: float = 1.0
     deep: float = 0.0
+    light: int = 0
 
     @property
     def most(self) -> int | None:
@@ -60,6 +61,7 @@ def function(
     moment: bool = False,
     weight: float = 1.0,
     deep: float = 0.0,
+    light: int = 0,
 ) -> Function:
     """Return a Function for a signature such as `text whole whole?` or `any*`.
 
@@ -70,7 +72,7 @@ def function(
     required = sum(not word.endswith("?") for word in words)
     kinds = tuple(word.rstrip("?") for word in words)
     assert all(kind in KINDS for kind in (*kinds, *([rest] if rest else []))), signature
-    return Function(call, kinds, required, rest, moment, weight, deep)
+    return Function(call, kinds, required, rest, moment, weight, deep, light)
 
 
 def convert_arguments(name: str, of: Function, arguments: Sequence[Value]) -> list[Any]:

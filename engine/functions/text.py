@@ -340,10 +340,10 @@ def _ilike(text: str, pattern: str) -> bool:
 
 _TWO = "text text"
 FUNCTIONS: dict[str, Function] = {
-    "len": function("any", length),
-    "length": function("any", length),
-    "ubound": function("any", length),
-    ".length": function("any", length),
+    "len": function("any", length, light=1),
+    "length": function("any", length, light=1),
+    "ubound": function("any", length, light=1),
+    ".length": function("any", length, light=1),
     "left": function("text whole", left),
     "right": function("text whole", right),
     "mid": function("text whole whole?", mid),
@@ -392,6 +392,6 @@ FUNCTIONS: dict[str, Function] = {
     ".indexof": function("any any", index_of, deep=1),
     ".substring": function("text whole whole?", substring),
     ".charat": function("text whole", character_at),
-    "$like": function(_TWO, _like, weight=20),
-    "$ilike": function(_TWO, _ilike, weight=20),
+    "$like": function(_TWO, _like, weight=100),
+    "$ilike": function(_TWO, _ilike, weight=100),
 }

@@ -56,13 +56,13 @@ BOMBS = [
 
 
 def _seconds(node: ast.expr) -> float:
-    """Return how long the evaluation takes at best of a few: the machine's noise is not the expression's."""
+    """Return the seconds of CPU that the evaluation takes, the best of a few: noise is not its fault."""
     best = 1e9
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         with suppress(ScriptError):
             evaluate(Expression("", node, 1, 1), _VARIABLES.get, a_moment())
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
         if best < SECONDS_MAX:
             break
     return best
@@ -129,8 +129,13 @@ def test_a_small_expression_takes_microseconds() -> None:
     moment, lookup = a_moment(), {"x": 3}.get
     best = 1e9
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.process_time()
         for _ in range(1_000):
             evaluate(expression, lookup, moment)
-        best = min(best, (time.perf_counter() - started) / 1_000)
+        best = min(best, (time.process_time() - started) / 1_000)
     assert best < 20e-6
+
+
+def test_what_only_looks_at_the_outside_of_a_long_list_costs_nothing() -> None:
+    text = "FIRST(l) + LAST(l) + LEN(l) + UBOUND(l) + COUNT(l) + l[5] + l.length"
+    assert run_node(tree(text), _VARIABLES) == 0 + 99_999 + 3 * 100_000 + 5 + 100_000
