@@ -40,20 +40,11 @@ from engine.values import (
     to_text,
 )
 
-__all__ = [
-    "Encoded",
-    "Expression",
-    "Moment",
-    "check_node",
-    "decode_node",
-    "encode_node",
-    "evaluate",
-    "function_names",
-    "is_pure_function",
-    "names_of",
-]
+# The names that other modules take from here, wherever they are made.
+__all__ = ["Encoded", "Expression", "Moment", "check_node", "decode_node", "encode_node", "evaluate"]
+__all__ += ["function_names", "is_pure_function", "names_of"]
 
-WORK_PER_EXPRESSION_MAX = 25_000
+WORK_PER_EXPRESSION_MAX = 20_000
 # A container or text up to this size costs nothing beyond its node: the counting itself would cost more.
 _FREE_SIZE = 64
 # What going over a character or an item costs.
@@ -62,9 +53,8 @@ _ITEM_WORK = 0.125
 # What counting an item of a new container costs, and what writing one down (as JSON or text) costs.
 _MEASURE_WORK = 0.05
 _WRITE_WORK = 1.0
-# What a call costs by itself, and what going over a whole number of up to INTEGER_BITS_MAX bits does.
-_CALL_WORK = 3
-_BIG_INTEGER_WORK = 40
+# What going over a whole number of up to INTEGER_BITS_MAX bits costs: above all writing it down.
+_BIG_INTEGER_WORK = 60
 _SMALL = 1 << 64
 _SIZED = frozenset({str, list, dict})
 _LAZY = frozenset({"$coalesce", "$text", "$object", "if", "iif"})
@@ -136,10 +126,10 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             ast.Not: lambda a: not a,
             ast.Eq: self._equal,
             ast.NotEq: lambda a, b: not self._equal(a, b),
-            ast.Lt: lambda a, b: compare(a, b) == -1,
-            ast.LtE: lambda a, b: compare(a, b) in (-1, 0),
-            ast.Gt: lambda a, b: compare(a, b) == 1,
-            ast.GtE: lambda a, b: compare(a, b) in (1, 0),
+            ast.Lt: lambda a, b: self._order(a, b) == -1,
+            ast.LtE: lambda a, b: self._order(a, b) in (-1, 0),
+            ast.Gt: lambda a, b: self._order(a, b) == 1,
+            ast.GtE: lambda a, b: self._order(a, b) in (1, 0),
             ast.In: self._in,
             ast.NotIn: lambda a, b: not self._in(a, b),
         }
@@ -199,11 +189,13 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         return cast(Value, container)
 
     def _charge_deep(self, value: Value, weight: float = 1.0) -> None:
-        """Take the work that writing a container down costs, all its levels counted."""
+        """Take the work that writing a value down costs, all its levels counted."""
         if type(value) is list or type(value) is dict:
             self.work -= measure(value) * _WRITE_WORK * weight
             if self.work < 0:
                 raise _too_much_work()
+        elif type(value) is int and not -_SMALL <= value <= _SMALL:
+            self.work -= _BIG_INTEGER_WORK
 
     def _boolop(self, node: ast.BoolOp) -> Value:
         stop_at = isinstance(node.op, ast.Or)
@@ -256,6 +248,12 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             self._charge_deep(a)
         return equal(a, b)
 
+    def _order(self, a: Value, b: Value) -> int | None:
+        if type(a) is not type(b):
+            self._charge_deep(a)
+            self._charge_deep(b)
+        return compare(a, b)
+
     def _in(self, item: Value, container: Value) -> bool:
         spelt = type(item) is str and operators.has_spellings(item)
         self._charge(container, 20.0 if spelt and type(container) is list else 1.0)
@@ -270,7 +268,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         function = FUNCTIONS.get(name)
         if function is None:
             raise ScriptError(unknown_function(name), "name")
-        self.work -= _CALL_WORK
+        self.work -= function.cost
         arguments = [self._eval(argument) for argument in node.args]
         for position, argument in enumerate(arguments):
             if type(argument) not in _SIZED:

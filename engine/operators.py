@@ -196,7 +196,7 @@ def contains(container: Value, item: Value) -> bool:
         return any(equal(other, item) for other in container if type(other) is str or other is None)
     if isinstance(container, dict):
         return item is not None and not isinstance(item, (list, dict)) and to_text(item) in container
-    if container is None:
+    if container is None or isinstance(item, (list, dict)):
         return False
     return to_text(item) in to_text(container)
 

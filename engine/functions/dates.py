@@ -295,7 +295,7 @@ FUNCTIONS: dict[str, Function] = {
     "today": function("", today, moment=True),
     "time": function("", clock, moment=True),
     "timestamp": function("date?", timestamp, moment=True),
-    "dateadd": function("any any any?", date_add, moment=True),
+    "dateadd": function("any any any?", date_add, moment=True, cost=12),
     "datediff": function("any any any?", date_difference),
     "days_between": function("date date", days_between),
     "hours_between": function("date date", hours_between),
@@ -312,6 +312,6 @@ FUNCTIONS: dict[str, Function] = {
     "datevalue": function("date", date_value),
     "dateserial": function("whole whole whole", date_serial),
     "date": function("any*", date_of, moment=True),
-    "eomonth": function("date", end_of_month),
+    "eomonth": function("date", end_of_month, cost=12),
     "isdate": function("any", is_date),
 }

@@ -86,7 +86,7 @@ def _adder(unit: str) -> Function:
         f"Return the date moved by so many {unit}s; a number below 0 moves it back.\n\n"
         f'    ADD_{unit.upper()}S("2026-03-15", 0) = "2026-03-15"\n    '
     )
-    return function("date number", add, moment=True)
+    return function("date number", add, moment=True, cost=12)
 
 
 FUNCTIONS: dict[str, Function] = {

@@ -66,9 +66,8 @@ def slice_of(value: Value, start: int, end: int | None = None) -> Value:
     SLICE([1, 2, 3], 1) = [2, 3]
     SLICE("abcd", 1, 3) = "bc"
     """
-    if isinstance(value, list):
-        return value[start:end]
-    return to_text(value)[start:end]
+    assert isinstance(value, (str, list))
+    return value[start:end]
 
 
 def push(items: list[Value], *added: Value) -> Value:
@@ -329,8 +328,8 @@ def range_of(start: int, end: int, step: int = 1) -> Value:
 FUNCTIONS: dict[str, Function] = {
     "first": function("any", first, light=1),
     "last": function("any", last, light=1),
-    "slice": function("any whole whole?", slice_of),
-    ".slice": function("any whole whole?", slice_of),
+    "slice": function("sequence whole whole?", slice_of),
+    ".slice": function("sequence whole whole?", slice_of),
     "push": function("list any any*", push),
     "append": function("list any any*", push),
     ".push": function("list any any*", push),
@@ -341,7 +340,7 @@ FUNCTIONS: dict[str, Function] = {
     ".concat": function("any any*", concatenate),
     "sort": function("list any*", sort, weight=20, deep=2),
     ".sort": function("list any*", sort, weight=20, deep=2),
-    ".reverse": function("any", reverse),
+    ".reverse": function("sequence", reverse),
     "unique": function("list text?", unique, weight=20, deep=2),
     "sum": function("any any*", total, weight=6),
     "avg": function("any any*", average, weight=6),

@@ -33,6 +33,7 @@ class Function:
     `rest` is the kind of any number of further arguments. With `moment`, the turn's Moment is the first
     argument of `call`. `weight` multiplies the work that its arguments cost (sorting costs more an item);
     `deep` does so for going over all levels of a container. With at most `light` arguments it costs nothing.
+    `cost` is the work of a call itself, about its microseconds.
     """
 
     call: Callable[..., Value]
@@ -43,6 +44,7 @@ class Function:
     weight: float = 1.0
     deep: float = 0.0
     light: int = 0
+    cost: float = 6.0
 
     @property
     def most(self) -> int | None:
@@ -62,6 +64,7 @@ def function(
     weight: float = 1.0,
     deep: float = 0.0,
     light: int = 0,
+    cost: float = 6.0,
 ) -> Function:
     """Return a Function for a signature such as `text whole whole?` or `any*`.
 
@@ -72,7 +75,7 @@ def function(
     required = sum(not word.endswith("?") for word in words)
     kinds = tuple(word.rstrip("?") for word in words)
     assert all(kind in KINDS for kind in (*kinds, *([rest] if rest else []))), signature
-    return Function(call, kinds, required, rest, moment, weight, deep, light)
+    return Function(call, kinds, required, rest, moment, weight, deep, light, cost)
 
 
 def convert_arguments(name: str, of: Function, arguments: Sequence[Value]) -> list[Any]:
@@ -168,6 +171,12 @@ def _duration(value: Value) -> Duration:
     return duration_of(to_number(value), "second")
 
 
+def _sequence(value: Value) -> Value:
+    if isinstance(value, dict):
+        raise ValueError
+    return value if isinstance(value, list) else to_text(value)
+
+
 KINDS: dict[str, Callable[[Value], Any]] = {
     "any": lambda value: value,
     "text": to_text,
@@ -177,6 +186,7 @@ KINDS: dict[str, Callable[[Value], Any]] = {
     "object": _object,
     "date": _date,
     "clock": _clock,
+    "sequence": _sequence,
     "duration": _duration,
 }
 # What needs no conversion: by far the most arguments are of the right type.
@@ -190,5 +200,6 @@ EXPECTED = {
     "object": "an object",
     "date": 'a date (such as "2026-01-31", "2026-01-31T18:30" or "31/01/2026")',
     "duration": "a duration (DAYS(3), HOURS(2)) or a number of seconds",
+    "sequence": "a text or a list",
     "clock": 'a date or a time of day (such as "2026-01-31T18:30" or "18:30")',
 }

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import ScriptError
 from engine.expressions import Expression, evaluate
-from engine.nodes import Encoded, call_node, check_node, decode_node, encode_node, name_node
+from engine.nodes import NODES_MAX, Encoded, call_node, check_node, decode_node, encode_node, name_node
 from engine.values import Value
 from tests.engine.trees import a_moment, run_node, tree
 
@@ -28,6 +28,7 @@ for _ in range(40):
 _VARIABLES: dict[str, Value] = {
     "s": _TEXT, "same": _SAME, "l": _LIST, "texts": _TEXTS, "rows": _ROWS, "wide": _WIDE, "nested": _NESTED,
     "big": 2**4095, "json": "[" * 50_000, "numbers": "[" + "1," * 40_000 + "1]", "pattern": "%a_" * 300 + "b",
+    "d": "2026-01-05T10:00:00-03:00", "o": {"a": [1.5] * 50, "b": "x" * 60}, "t": "a b, " * 12,
 }  # fmt: skip
 
 BOMBS = [
@@ -79,6 +80,21 @@ def test_many_costly_calls_stay_below_50_ms_together(text: str) -> None:
     assert _seconds(
         call_node("$coalesce", *[call_node("$is_null", one)] * 2, ast.List([one] * 300, ast.Load()))
     ) < (SECONDS_MAX)
+
+
+CHEAP = [
+    "format_date(d, 'dd MMMM yyyy HH:mm:ss')", "format(big, '#,##0.00')", "dateadd(d, 1, 'month')", "big & d",
+    "parsejson('[1]')", "mid(t, 2, 3)", "dateadd(d, big, 'day')", "big < 'x'",
+    "int_text(big)", "add_years(d, '1')", "tojson(o)", "len(o & o)", "guid()", "now()", "d < now()",
+    "round(1.2345, 2)", "proper(t)", "int_like(t, '%a_b%')",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CHEAP)
+def test_the_longest_expression_of_cheap_calls_stays_below_50_ms(text: str) -> None:
+    one = tree(text)
+    size = sum(1 for node in ast.walk(one) if isinstance(node, ast.expr))
+    assert _seconds(ast.List([one] * (NODES_MAX // size), ast.Load())) < SECONDS_MAX
 
 
 def _deep(depth: int) -> ast.expr:
