@@ -60,6 +60,12 @@ class LiteralReader:
         self._failures: Counter[int] = Counter()
         self._line = (0, 0)
 
+    def line_end(self, at: int) -> int:
+        """Return the end of the line of `at`, looked up once for all that stands on the line."""
+        if not self._line[0] <= at < self._line[1]:
+            self._line = (at, line_end(self.text, at))
+        return self._line[1]
+
     def read(
         self, start: int, opening: str, closing: tuple[str, ...], limit: int, depth: int = 0
     ) -> Literal | None:
@@ -117,17 +123,15 @@ class LiteralReader:
     ) -> tuple[Interpolation, int] | None:
         key = (at, closing)
         if key not in self._tried:
-            if not self._line[0] <= at < self._line[1]:
-                self._line = (at, line_end(self.text, at))
-            end = min(limit, self._line[1])
+            end = min(limit, self.line_end(at))
             hopeless = (
-                depth >= INTERPOLATION_DEPTH_MAX or self._failures[self._line[1]] >= FAILURES_PER_LINE_MAX
+                depth >= INTERPOLATION_DEPTH_MAX or self._failures[self.line_end(at)] >= FAILURES_PER_LINE_MAX
             )
             found = None
             if not hopeless and not self.text.startswith("{", at + 2):
                 reach = min(end, at + INTERPOLATION_CHARACTERS_MAX)
                 found = self._expression(at + 2, reach, closing, depth + 1)
-                self._failures[self._line[1]] += found is None
+                self._failures[self.line_end(at)] += found is None
             self._tried[key] = found
         return self._tried[key]
 

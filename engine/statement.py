@@ -37,7 +37,7 @@ _OPERAND_DUE = frozenset(",([{=+-*/\\^&<>?!|%:")
 _BLANKS = re.compile(rf"(?:(?![\r\n]){BLANK.pattern})+")
 _COMMENT_LINE = re.compile(r"[^\S\r\n]*(?:#(?!\{)|REM(?=\s|$))", re.IGNORECASE)
 _URL = re.compile(r"(?:https?|wss?|ftp):$", re.IGNORECASE)
-_AFTER_QUOTE = re.compile(r"[ \t]*(?:$|[,)\]}+\-*/&=<>?:.;|]|'|‘|’|[A-Z]{2,}\b)")
+_AFTER_QUOTE = re.compile(r"[ \t]*(?:\Z|[\r\n]|[,)\]}+\-*/&=<>?:.;|]|'|‘|’|[A-Z]{2,}\b)")
 _RAW_TEXT = re.compile(r"[ \t]+[^\s\"“”‘’'=.,(\[]")
 _FRESH = re.compile(
     r"\s*(?:(?:TALK|HEAR|PRINT|IF|ELSEIF|FOR|LET|CALL|SUB|FUNCTION|RETURN|WHILE|DO|SET|LOOP|END|EXIT|NEXT)"
@@ -86,7 +86,7 @@ class StatementScanner:
         elif not self.done and self.at < len(self.text):
             what = f"this statement is longer than {STATEMENT_CHARACTERS_MAX:,} characters"
             self._report(self.start, what, "split it into several")
-            self.at = line_end(self.text, self.at)
+            self.at = self.reader.line_end(self.at)
 
     def line(self) -> LogicalLine | None:
         """Return the statement as a logical line; None when nothing but blanks is left of it."""
@@ -110,7 +110,7 @@ class StatementScanner:
     def _word(self, word: str) -> None:
         self._take(word, len(word))
         name = word.upper()
-        if word == "_" and self.text[self.at : line_end(self.text, self.at)].strip() == "":
+        if word == "_" and self.text[self.at : self.reader.line_end(self.at)].strip() == "":
             self.pieces[-1] = " "
             self._token("_")
             return
@@ -126,7 +126,7 @@ class StatementScanner:
         self._token("x" if self.previous == "." else name)
         unquoted = name == "DESCRIPTION" and _RAW_TEXT.match(self.text, self.at)
         if unquoted and self.first in ("DESCRIPTION", "PARAM"):
-            end = min(self.limit, line_end(self.text, self.at))
+            end = min(self.limit, self.reader.line_end(self.at))
             self._take(self.text[self.at : end], end - self.at)
             self.done = True
 
@@ -161,7 +161,7 @@ class StatementScanner:
         message = f'"{c}" stands where the "{opened}"{where} needs "{wanted}"'
         self._report(self.at, message, f'close it with "{wanted}"')
         self.stack.clear()
-        end = min(self.limit, line_end(self.text, self.at))
+        end = min(self.limit, self.reader.line_end(self.at))
         self._take(" " * (end - self.at), end - self.at)
         self.done = True
         return False
@@ -179,7 +179,7 @@ class StatementScanner:
     # --- comments and strings
 
     def _comment(self) -> None:
-        end = min(self.limit, line_end(self.text, self.at))
+        end = min(self.limit, self.reader.line_end(self.at))
         self._take(" " * (end - self.at), end - self.at)
 
     def _quote(self, c: str) -> None:
@@ -192,9 +192,9 @@ class StatementScanner:
             else:
                 self._unclosed_string()
             return
-        end = line_end(self.text, self.at)
+        end = self.reader.line_end(self.at)
         literal = self.reader.read(self.at, c, closing, end) if self._operand_due() else None
-        if literal and _AFTER_QUOTE.match(self.text[literal.end : line_end(self.text, literal.end)]):
+        if literal and _AFTER_QUOTE.match(self.text, literal.end):
             self._literal(literal)
         else:
             self._comment()
@@ -213,7 +213,7 @@ class StatementScanner:
     def _runs_over(self, literal: Literal) -> bool:
         """Whether a string of several lines ends at what is plainly the opening quote of a later one."""
         end = literal.end - 1
-        if line_end(self.text, literal.start) >= end:
+        if self.reader.line_end(literal.start) >= end:
             return False
         start = max(self.text.rfind("\n", 0, end), self.text.rfind("\r", 0, end)) + 1
         follows = self.text[literal.end : literal.end + 1]
@@ -221,7 +221,7 @@ class StatementScanner:
 
     def _unclosed_string(self) -> None:
         self._report(self.at, "this string has no closing quote", 'add the closing " at its end')
-        end = min(self.limit, line_end(self.text, self.at))
+        end = min(self.limit, self.reader.line_end(self.at))
         self._take(masked(end - self.at), end - self.at)
         self.stack.clear()
         self.done = True
