@@ -1,0 +1,171 @@
+"""Every setting: its type, its limits, its default. What each is for stands in config/stepwell.toml.
+
+Numbers carry their unit in the key's name. A test holds this module and that file together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+CountOrZero: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=31_536_000)]
+# What may be written unquoted in SQL: a name, or a schema and a name.
+SqlName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$")]
+SqlFunction: TypeAlias = Annotated[
+    str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_$]{0,62}\.)?[A-Za-z_][A-Za-z0-9_$]{0,62}$")
+]
+ReservedAnswer: TypeAlias = Literal["cancel", "restart", "repeat", "help"]
+
+INJECTED_NAMES = (
+    "admin",
+    "bot",
+    "channel",
+    "email",
+    "from",
+    "host",
+    "id",
+    "limit",
+    "locale",
+    "mobile",
+    "name",
+    "now",
+    "session",
+    "today",
+    "user",
+    "user_id",
+    "username",
+)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the configuration."""
+
+
+class Database(Section, frozen=True):
+    """[database]"""
+
+    url: str = ""
+    schema: SqlName = "public"
+    pool_min: Count = 1
+    pool_max: Count = 8
+    connect_seconds_max: Seconds = 10.0
+    statement_seconds_max: Seconds = 60.0
+
+
+class Scripts(Section, frozen=True):
+    """[scripts]"""
+
+    directory: str = "."
+    default_mode: Literal["workflow", "direct"] = "workflow"
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    time_zone: str = "UTC"
+    injected_names: tuple[str, ...] = INJECTED_NAMES
+
+
+class Hear(Section, frozen=True):
+    """[hear]"""
+
+    tries: Count = 3
+    busy: Literal["queue"] = "queue"
+    reserved: Mapping[ReservedAnswer, tuple[str, ...]] = {}
+    sentences: Mapping[str, Mapping[str, str]] = {}
+
+
+class Limits(Section, frozen=True):
+    """[limits]"""
+
+    actors_max: Count = 20_000
+    idle_seconds_max: Seconds = 300.0
+    steps_per_turn_max: Count = 100_000
+    call_depth_max: Count = 200
+    state_bytes_max: Count = 1_048_576
+    message_characters_max: Count = 65_536
+    commit_turns_max: Count = 256
+    message_batch_max: Count = 1_000
+    due_batch_max: Count = 1_000
+
+
+class Daemon(Section, frozen=True):
+    """[daemon]"""
+
+    sweep_seconds: Seconds = 5.0
+    heartbeat_seconds: Seconds = 5.0
+    lease_seconds: Seconds = 30.0
+    stop_seconds_max: Seconds = 20.0
+
+
+class Http(Section, frozen=True):
+    """[http]"""
+
+    listen: str = "127.0.0.1:9464"
+
+
+class Log(Section, frozen=True):
+    """[log]"""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Embedded(Section, frozen=True):
+    """[embedded]"""
+
+    directory: str = ""
+
+
+class Retention(Section, frozen=True):
+    """[retention]"""
+
+    ended_days: Annotated[int, Meta(ge=0, le=0)] = 0
+
+
+class Tool(Section, frozen=True):
+    """[tools.NAME]: a PostgreSQL function that scripts call by NAME, inside the turn's transaction."""
+
+    kind: Literal["sql"]
+    function: SqlFunction
+    parameters: tuple[SqlName, ...] = ()
+    description: str = ""
+
+
+class Sections(Section, frozen=True):
+    """The whole configuration, table by table."""
+
+    database: Database = Database()
+    scripts: Scripts = Scripts()
+    hear: Hear = Hear()
+    limits: Limits = Limits()
+    daemon: Daemon = Daemon()
+    http: Http = Http()
+    log: Log = Log()
+    embedded: Embedded = Embedded()
+    retention: Retention = Retention()
+    tools: Mapping[str, Tool] = {}
+
+
+# Tables whose keys are the author's own; everything else is a setting of a fixed name.
+OPEN_TABLES = frozenset({"hear.reserved", "hear.sentences", "tools"})
+PATHS = frozenset({"scripts.directory", "embedded.directory"})
+SECRETS = frozenset({"database.url"})
+# Words of the design that a later version brings: refused with a sentence of their own.
+LATER = {
+    "hear.busy": frozenset({"latest", "merge", "reject", "interrupt"}),
+    "tools.*.kind": frozenset({"http", "script", "mcp"}),
+}
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the environment says of where we run; no setting, and nobody sets it by hand."""
+
+    debug: bool = False
+    under_systemd: bool = False
+    notify_socket: str = ""
+    watchdog_seconds: float | None = None
+    no_color: bool = False
+    state_directory: Path = Path("/var/lib/stepwell")

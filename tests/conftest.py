@@ -1,0 +1,172 @@
+"""What every test may ask for: a real PostgreSQL, a database of its own, and randomness that says its seed.
+
+One server a process (so one a worker of pytest-xdist), one template migrated once, one database a test.
+STEPWELL_TEST_POSTGRES_BIN names a folder of other PostgreSQL programs; STEPWELL_TEST_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import itertools
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import pytest
+from hypothesis import settings
+
+from daemon.embedded import Running, start_embedded
+
+T = TypeVar("T")
+
+TEMPLATE = "stepwell_template"
+BINARIES = os.environ.get("STEPWELL_TEST_POSTGRES_BIN")
+# Trusted to the test alone: what a crash of the machine would lose is thrown away at the end anyway.
+SERVER_SETTINGS = {
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "autovacuum": "off",
+    "wal_level": "minimal",
+}
+SERVER_SETTINGS |= {"max_wal_senders": "0", "max_wal_size": "2GB"}
+
+settings.register_profile("dev", max_examples=30, deadline=None, print_blob=True)
+settings.register_profile("ci", max_examples=60, deadline=None, print_blob=True, database=None)
+settings.register_profile("thorough", max_examples=3000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """One seed for the run, its workers and hypothesis, unless one is given."""
+    given = getattr(config, "workerinput", {}).get("seed") or os.environ.get("STEPWELL_TEST_SEED")
+    given = given or config.getoption("hypothesis_seed", None)
+    seed = str(given or random.SystemRandom().randrange(10**9))
+    config.stash[SEED] = seed
+    config.option.hypothesis_seed = seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to a worker of pytest-xdist."""
+    node.workerinput["seed"] = node.config.stash[SEED]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say how to repeat this run."""
+    return [f"stepwell: STEPWELL_TEST_SEED={config.stash[SEED]}, PostgreSQL from {BINARIES or 'its package'}"]
+
+
+SEED = pytest.StashKey[str]()
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """A generator of the run's seed and the test's name: the same numbers whatever runs beside it."""
+    return random.Random(f"{request.config.stash[SEED]}:{request.node.nodeid}")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` in a thread and loop of its own, so that a test inside its loop may ask for it too."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+@pytest.fixture(scope="session")
+def state_home() -> Iterator[Path]:
+    """A short-named folder that the server's user can enter, also where pytest's own is private to root."""
+    with tempfile.TemporaryDirectory(prefix="stepwell-test-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def start_server(folder: Path) -> Running:
+    """Start a server for tests in `folder`."""
+    binaries = Path(BINARIES) if BINARIES else None
+    return start_embedded(folder, binaries=binaries, settings=SERVER_SETTINGS, fsync=False)
+
+
+@pytest.fixture(scope="session")
+def postgres(state_home: Path) -> Iterator[Running]:
+    """The server of this process, fsync off. Do not stop or kill it: ask for `own_postgres` to do that."""
+    with start_server(state_home / "pg") as running:
+        yield running
+
+
+@pytest.fixture
+def own_postgres(state_home: Path) -> Iterator[Running]:
+    """A server of this test's own, to be restarted or killed: about one second."""
+    folder = Path(tempfile.mkdtemp(prefix="own-", dir=state_home))
+    folder.chmod(0o711)
+    with start_server(folder / "pg") as running:
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    """Run statements, each in a transaction of its own, over one connection."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def migrate_template(dsn: str) -> None:
+    """Bring the template to the newest schema, with the project's own migrations."""
+    migrations = importlib.import_module("daemon.migrations")
+    connection = await asyncpg.connect(dsn)
+    try:
+        await migrations.migrate(connection, schema="public")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Running) -> str:
+    """The name of the migrated database that every test's own is copied from."""
+    run(execute(postgres.dsn, f"CREATE DATABASE {TEMPLATE}"))
+    if importlib.util.find_spec("daemon.migrations"):
+        run(migrate_template(postgres.dsn_of(TEMPLATE)))
+    return TEMPLATE
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def make_database(postgres: Running, request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
+    """Make databases that end with the test: `make_database()` migrated, `make_database(empty=True)` not."""
+    made: list[str] = []
+
+    def make(*, empty: bool = False) -> str:
+        source = "template0" if empty else request.getfixturevalue("template")
+        name = f"t{next(_numbers)}"
+        run(execute(postgres.dsn, f"CREATE DATABASE {name} TEMPLATE {source}"))
+        made.append(name)
+        return postgres.dsn_of(name)
+
+    yield make
+    if made:
+        run(execute(postgres.dsn, *(f"DROP DATABASE {name} WITH (FORCE)" for name in made)))
+
+
+@pytest.fixture
+def database(make_database: Callable[..., str]) -> str:
+    """The address of a fresh, migrated database of this test's own."""
+    return make_database()
+
+
+@pytest.fixture
+def empty_database(make_database: Callable[..., str]) -> str:
+    """The address of a fresh database without our schema."""
+    return make_database(empty=True)
