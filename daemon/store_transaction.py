@@ -96,5 +96,5 @@ def _json(value: Value | Sequence[Value]) -> str:
 
 
 def _sentence(refused: asyncpg.PostgresError) -> str:
-    hint = getattr(refused, "hint", None)
-    return f"{refused}" if not hint else f"{refused} {hint}"
+    parts = (getattr(refused, "message", None) or str(refused), getattr(refused, "hint", None))
+    return " ".join(part for part in parts if part)

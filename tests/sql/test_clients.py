@@ -55,20 +55,20 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", REFUSED)
-async def test_wrong_input_gets_a_sentence_and_writes_nothing(store: Store, connection: Connection, case: str) -> None:
-    statement, state, sentence, hint = REFUSED[case]
+async def test_wrong_input_gets_a_sentence_and_writes_nothing(store: Store, connection: Connection) -> None:
     session = uuid4()
     asked = await asking(store, connection, session)
-    for mark, value in {"$S": session, "$N": uuid4(), "$E": asked.id}.items():
-        statement = statement.replace(mark, f"'{value}'::uuid")
-    with pytest.raises(asyncpg.PostgresError) as refused:
-        await connection.fetch(statement)
-    assert refused.value.sqlstate == state
-    assert sentence in str(refused.value)
-    assert hint in refused.value.hint  # type: ignore[attr-defined]
-    assert await messages(connection) == 0
-    assert await connection.fetchval("select count(*) from workflow_executions") == 1
+    for case, (template, state, sentence, hint) in REFUSED.items():
+        statement = template
+        for mark, value in {"$S": session, "$N": uuid4(), "$E": asked.id}.items():
+            statement = statement.replace(mark, f"'{value}'::uuid")
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await connection.fetch(statement)
+        assert (refused.value.sqlstate, case) == (state, case)
+        assert sentence in str(refused.value)
+        assert hint in refused.value.hint  # type: ignore[attr-defined]
+        assert await messages(connection) == 0
+        assert await connection.fetchval("select count(*) from workflow_executions") == 1
 
 
 async def test_nul_and_broken_utf8_are_refused_before_anyone_sees_them(store: Store, connection: Connection) -> None:
