@@ -74,3 +74,107 @@ class Turn:
     problem: str | None
     steps: int
     duration_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """A plan as it is stored: immutable, named by the hash of its sources (path to text)."""
+
+    hash: str
+    script: str
+    mode: str
+    plan_json: str
+    sources: dict[str, str]
+    engine_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedScript:
+    """The plan that a start of this script takes. A bot_id of zeros stands for every bot."""
+
+    bot_id: UUID
+    script: str
+    plan_hash: str
+    mode: str
+    deployed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an operator's action did: whether anything changed, the status now, and a sentence about it."""
+
+    changed: bool
+    status: Status
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedExecution:
+    """An execution in a list. `start_order` is the key of the next page."""
+
+    id: UUID
+    start_order: int
+    session_id: UUID | None
+    bot_id: UUID | None
+    script: str
+    mode: str
+    status: Status
+    current_step: int
+    turn: int
+    wait_kind: str | None
+    wake_at: datetime | None
+    problem: str | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastTurn:
+    """A turn of the history. `came_in` and `went_out` are what the actor wrote of it."""
+
+    turn: int
+    from_step: int
+    to_step: int
+    came_in: dict[str, Value]
+    went_out: dict[str, Value]
+    steps: int
+    duration_us: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownExecution:
+    """All about one execution. `since`: when it came to where it is; `hears`: messages of its session go to it."""
+
+    listed: ListedExecution
+    plan_hash: str
+    revision: int
+    state_json: str
+    messages_pending: int
+    since: datetime
+    hears: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReply:
+    """A reply, taken by a client. `suggestions` are objects with label, value and tool."""
+
+    id: int
+    session_id: UUID | None
+    execution_id: UUID
+    turn: int
+    position: int
+    content: str
+    suggestions: list[dict[str, Value]] | None
+    recipient: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Messages that nobody has heard yet, and how long the oldest has waited; None where there is none."""
+
+    pending: int
+    oldest_seconds: float | None

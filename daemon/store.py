@@ -1,0 +1,227 @@
+"""What an actor's life needs of the database: leases, what to do next, checkpoints, turns. One method a statement.
+
+Every method may raise asyncpg.PostgresError, asyncpg.InterfaceError and OSError: the database is away, or says no.
+Operators' reads are in store_operators, what is asked inside a turn in store_transaction, clients' calls in store_clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from daemon.migrations import Connection, check_schema_name
+from daemon.rows import DeployedScript, DueExecution, LoadedExecution, PendingMessage, StoredPlan, Turn
+from daemon.statements import query
+from daemon.store_transaction import TurnTransaction
+from daemon.store_turns import arguments_of_turn, arrays_of_turns
+
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+
+EVERY_BOT = UUID(int=0)
+
+
+async def open_pool(
+    dsn: str, *, schema: str = "public", size_min: int = 1, size_max: int = 10, **options: Any
+) -> Pool:
+    """Return a pool whose connections are in the schema, in UTC, and named. `options` go to asyncpg.
+
+    Raises BadSchemaName besides what connecting raises.
+    """
+    return await asyncpg.create_pool(
+        dsn, min_size=size_min, max_size=size_max, server_settings=session_settings(schema), **options
+    )
+
+
+def session_settings(schema: str) -> dict[str, str]:
+    """Return the settings of every connection of ours, the listener's too. Raises BadSchemaName.
+
+    jit is off: it costs a batch's statement more than it can save.
+    """
+    return {
+        "search_path": f'"{check_schema_name(schema)}", pg_temp',
+        "timezone": "UTC",
+        "jit": "off",
+        "application_name": "stepwell",
+    }
+
+
+class Store:
+    """The statements of a daemon. `owner` names this process and no other, ever: leases and fencing go by it."""
+
+    def __init__(self, pool: Pool, schema: str, owner: str) -> None:
+        self._pool = pool
+        self.schema = check_schema_name(schema)
+        self.owner = owner
+
+    async def claim_partitions(self, lease_seconds: float) -> list[int]:
+        """Take every partition that is free, expired or ours already, and return those, sorted."""
+        return await self._numbers("claim_partitions", lease_seconds)
+
+    async def renew_partitions(self, lease_seconds: float) -> list[int]:
+        """Prolong what is still ours and return it: what is missing was taken by another."""
+        return await self._numbers("renew_partitions", lease_seconds)
+
+    async def release_partitions(self) -> list[int]:
+        """Give everything back and return what that was."""
+        return await self._numbers("release_partitions")
+
+    async def fetch_messages(
+        self, held: Collection[int], limit: int, partitions: Collection[int] | None = None
+    ) -> list[PendingMessage]:
+        """Return messages that can be heard now, oldest first, without those held in memory.
+
+        `partitions` narrows the search to those a notification named; None searches all that are ours.
+        """
+        narrowed = None if partitions is None else list(partitions)
+        rows = await self._pool.fetch(query("fetch_messages"), self.owner, list(held), limit, narrowed)
+        return [_pending(row) for row in rows]
+
+    async def fetch_due(self, held: Collection[UUID], limit: int) -> list[DueExecution]:
+        """Return executions whose wake_at has come, the longest due first, without those held in memory."""
+        rows = await self._pool.fetch(query("fetch_due"), self.owner, list(held), limit)
+        return [DueExecution(*row) for row in rows]
+
+    async def next_due(self, held: Collection[UUID] = ()) -> float | None:
+        """Return the seconds until the next wake_at (negative: overdue), or None if nothing is to come."""
+        seconds: float | None = await self._pool.fetchval(query("next_due"), self.owner, list(held))
+        return seconds
+
+    async def load_executions(self, ids: Collection[UUID]) -> list[LoadedExecution]:
+        """Return the rows of those executions; one that is not there, or not ours, is left out."""
+        rows = await self._pool.fetch(query("load_executions"), list(ids))
+        return [LoadedExecution(*row) for row in rows]
+
+    async def commit_turn(self, turn: Turn) -> bool:
+        """Commit one turn. False: it lost its race, nothing of it was written, load the execution again."""
+        arguments = arguments_of_turn(turn, self.owner)
+        return await self._pool.fetchval(query("commit_turn"), *arguments) is not None
+
+    async def commit_turns(self, turns: Sequence[Turn]) -> set[UUID]:
+        """Commit many turns, of different executions, in one statement; return whose were written.
+
+        The others lost their race. Raises ValueError if two turns are of one execution.
+        """
+        if not turns:
+            return set()
+        rows = await self._pool.fetch(query("commit_turns"), *arrays_of_turns(turns, self.owner))
+        return {row[0] for row in rows}
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[TurnTransaction]:
+        """Open the transaction of a turn that asks the database.
+
+        It is committed if the turn was, by its commit_turn, and rolled back otherwise.
+        """
+        async with self._pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            turn = TurnTransaction(connection, self.owner)
+            try:
+                yield turn
+            except BaseException:
+                await transaction.rollback()
+                raise
+            if turn.committed:
+                await transaction.commit()
+            else:
+                await transaction.rollback()
+
+    async def turn_outcome(self, execution_id: UUID, revision: int) -> bool:
+        """Return whether our commit of the turn that began at `revision` happened, after its answer was lost."""
+        happened: bool = await self._pool.fetchval(
+            query("find_turn_outcome"), execution_id, revision, self.owner
+        )
+        return happened
+
+    async def park(self, execution_id: UUID, revision: int, problem: str) -> bool:
+        """Pause an execution that cannot go on, its state untouched. False: it moved on meanwhile."""
+        text = problem.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+        parked = await self._pool.fetchval(query("park_execution"), execution_id, revision, self.owner, text)
+        return parked is not None
+
+    async def mark_lost(self, held: Collection[UUID] = ()) -> list[UUID]:
+        """Mark the direct-mode executions that have begun and are in no one's memory; return them."""
+        rows = await self._pool.fetch(query("mark_lost"), self.owner, list(held))
+        return [row[0] for row in rows]
+
+    async def save_plan(self, plan: StoredPlan) -> None:
+        """Store a plan under its hash, unless it is there."""
+        sources = msgspec.json.encode(plan.sources).decode()
+        await self._pool.execute(
+            query("save_plan"),
+            plan.hash,
+            plan.script,
+            plan.mode,
+            plan.plan_json,
+            sources,
+            plan.engine_version,
+        )
+
+    async def load_plan(self, plan_hash: str) -> StoredPlan | None:
+        """Return the plan of that hash, or None."""
+        row = await self._pool.fetchrow(query("load_plan"), plan_hash)
+        if row is None:
+            return None
+        sources = msgspec.json.decode(row["sources"], type=dict[str, str])
+        return StoredPlan(
+            row["hash"], row["script"], row["mode"], row["plan_json"], sources, row["engine_version"]
+        )
+
+    async def deploy_script(self, script: str, plan_hash: str, bot_id: UUID = EVERY_BOT) -> bool:
+        """Let new starts of the script take this plan, which is stored. Return whether that changed anything."""
+        return await self._pool.fetchval(query("deploy_script"), bot_id, script, plan_hash) is not None
+
+    async def withdraw_script(self, script: str, bot_id: UUID = EVERY_BOT) -> bool:
+        """Let nobody start the script any more. Return whether it could be started."""
+        return await self._pool.fetchval(query("withdraw_script"), bot_id, script) is not None
+
+    async def list_scripts(self) -> list[DeployedScript]:
+        """Return every script that can be started."""
+        return [DeployedScript(*row) for row in await self._pool.fetch(query("list_scripts"))]
+
+    async def load_bot_parameters(self, bot_id: UUID) -> dict[str, Any]:
+        """Return the bot server's param-* settings of one bot: names in lower case to values."""
+        text: str = await self._pool.fetchval(query("load_bot_parameters"), bot_id)
+        return msgspec.json.decode(text, type=dict[str, Any])
+
+    async def channel(self, kind: str) -> str:
+        """Return the name of this installation's channel; `kind` is wake or replies."""
+        name: str = await self._pool.fetchval(query("name_channel"), kind)
+        return name
+
+    async def try_doze(self, connection: Connection) -> bool:
+        """Ask that rows notify from now on, before sleeping. All of our partitions or none.
+
+        The protocol, on a connection of its own that listens and holds no other advisory lock:
+        look for work until there is none; try_doze; False: transactions that skipped their notification are
+        in flight, so look again shortly (or we own nothing); True: look once more, for what they committed;
+        found nothing: sleep until notified or due; then wake_up, and look.
+        """
+        dozing: bool = await connection.fetchval(query("doze"), self.owner)
+        return dozing
+
+    async def wake_up(self, connection: Connection) -> None:
+        """Let rows come without a notification again. Harmless when awake."""
+        await connection.execute(query("wake_up"))
+
+    async def _numbers(self, name: str, *arguments: float) -> list[int]:
+        return sorted(row[0] for row in await self._pool.fetch(query(name), self.owner, *arguments))
+
+
+def _pending(row: asyncpg.Record) -> PendingMessage:
+    attachments = row["attachments"]
+    return PendingMessage(
+        id=row["id"],
+        session_id=row["session_id"],
+        execution_id=row["execution_id"],
+        content=row["content"],
+        attachments=None if attachments is None else msgspec.json.decode(attachments),
+        prompt_id=row["prompt_id"],
+        created_at=row["created_at"],
+        now=row["now"],
+    )

@@ -1,0 +1,100 @@
+"""The transaction of a turn that asks the database: each question under a savepoint, the turn at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import asyncpg
+
+from daemon.migrations import Connection
+from daemon.rows import LoadedExecution, Turn
+from daemon.statements import query
+from daemon.store_turns import arguments_of_turn
+from engine.effects import Query
+from engine.events import QueryAnswered, QueryFailed
+from engine.values import Value
+
+TOOL = "tool:"
+
+# Classes of SQLSTATE that say nothing about the question: the whole turn is tried again. Connection, rollback
+# of the transaction, resources, not now (lock and statement time-outs, shutdown), system errors.
+NOT_AN_ANSWER = ("08", "40", "53", "55", "57", "58", "25")
+
+
+class TurnTransaction:
+    """What a turn may do in its transaction. `committed` says whether its commit_turn was accepted."""
+
+    def __init__(self, connection: Connection, owner: str) -> None:
+        self._connection = connection
+        self._owner = owner
+        self.committed = False
+
+    async def ask(self, asked: Query, execution: LoadedExecution) -> QueryAnswered | QueryFailed:
+        """Run one question and return its answer, or why the database refused it; the transaction goes on.
+
+        Raises asyncpg.PostgresError of the classes that concern the whole turn, asyncpg.InterfaceError, OSError.
+        """
+        try:
+            name, arguments = _statement(asked, execution)
+            async with self._connection.transaction():
+                answer = await self._connection.fetchval(query(name), *arguments)
+        except _Refused as refused:
+            return QueryFailed(str(refused))
+        except asyncpg.PostgresError as refused:
+            if (refused.sqlstate or "").startswith(NOT_AN_ANSWER):
+                raise
+            return QueryFailed(_sentence(refused))
+        return QueryAnswered(None if answer is None else json.loads(answer))
+
+    async def commit_turn(self, turn: Turn) -> bool:
+        """Write the turn. False: it lost its race, and all that was asked is undone when the transaction ends."""
+        arguments = arguments_of_turn(turn, self._owner)
+        self.committed = await self._connection.fetchval(query("commit_turn"), *arguments) is not None
+        return self.committed
+
+
+class _Refused(Exception):
+    """The question cannot even be put to the database."""
+
+
+def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[object, ...]]:
+    if asked.name.startswith(TOOL):
+        function = asked.name.removeprefix(TOOL)
+        values = _json(asked.arguments)
+        return "call_tool", (function, values, execution.session_id, execution.id, execution.bot_id)
+    key = str(asked.arguments[0]) if asked.arguments else ""
+    if "\0" in key or not key.isprintable():
+        raise _Refused(f"{key!r} cannot be the name of a variable.")
+    match asked.name:
+        case "get_session_variable":
+            return asked.name, (_session(execution), key)
+        case "set_session_variable":
+            return asked.name, (_session(execution), key, _json(asked.arguments[1]))
+        case "get_bot_memory":
+            return asked.name, (execution.bot_id, key)
+        case "set_bot_memory":
+            return asked.name, (execution.bot_id, key, _json(asked.arguments[1]))
+        case _:
+            raise AssertionError(f"no statement is called {asked.name}")
+
+
+def _session(execution: LoadedExecution) -> object:
+    if execution.session_id is None:
+        raise _Refused("This execution has no session, and so no session variables.")
+    return execution.session_id
+
+
+def _json(value: Value | Sequence[Value]) -> str:
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except ValueError as refused:
+        raise _Refused(f"The value cannot be stored: {refused}.") from refused
+    if "\\u0000" in text:
+        raise _Refused("The value cannot be stored: it holds the character NUL.")
+    return text
+
+
+def _sentence(refused: asyncpg.PostgresError) -> str:
+    parts = (getattr(refused, "message", None) or str(refused), getattr(refused, "hint", None))
+    return " ".join(part for part in parts if part)

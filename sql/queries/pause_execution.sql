@@ -1,0 +1,2 @@
+-- Keeps true: done once, whoever asks how often; the answer says what was done.
+select o.changed, o.status, o.sentence from workflow_pause($1) o

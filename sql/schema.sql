@@ -1,0 +1,1101 @@
+-- The whole schema, readable top to bottom: what all migrations together make. A test holds the two equal; whoever
+-- adds a migration changes this file too. It runs with search_path set to the schema and pg_temp, which every function
+-- keeps as its own ("set search_path from current").
+--
+-- Lock order. Whoever locks rows of more than one of these does so in this order, and within one table by key:
+--   1. workflow_partitions (only to claim, renew and release: a turn reads them without a lock)
+--   2. the tables of tools, workflow_session_variables, workflow_bot_memories: a turn asks before it commits
+--   3. workflow_executions
+--   4. workflow_messages, then workflow_message_ids
+--   5. workflow_replies, workflow_turns
+-- A turn's commit takes 3, 4, 5. An operator's action takes one row of 3. A client's insert takes 4 alone. Advisory locks:
+-- the trigger on messages only ever tries them, so it never waits. What deadlocks all the same (40P01), because a client
+-- does several things in one transaction, is the whole transaction's to try again.
+
+create table workflow_migrations (
+    number integer primary key,
+    name text not null,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+);
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- The tables. The first two belong to the bot server where it is there: they are adopted, that is,
+-- created only if they are missing, given columns, and nothing else about them is changed.
+
+create function workflow_now() returns timestamptz
+    stable parallel safe language sql
+    return now();
+comment on function workflow_now() is
+    'The only clock of this schema. Tests replace its body; nothing else here asks for the time.';
+
+create function workflow_partition(key uuid) returns smallint
+    immutable strict parallel safe language sql
+    return get_byte(sha256(uuid_send(key)), 0)::smallint;
+comment on function workflow_partition(uuid) is
+    'The share, 0 to 255, that a session (or an execution without one) belongs to. It is stored, so it never changes.';
+
+do $$
+begin
+    if to_regclass(quote_ident(current_schema()) || '.workflow_executions') is null then
+        create table workflow_executions (
+            id uuid primary key,
+            bot_id uuid not null default '00000000-0000-0000-0000-000000000000',
+            workflow_name text not null,
+            current_step integer not null default 1,
+            state_json text not null,
+            status text not null default 'running',
+            created_at timestamptz not null default now(),
+            updated_at timestamptz not null default now()
+        );
+        create index idx_workflow_executions_status on workflow_executions (status);
+        create index idx_workflow_executions_bot_id on workflow_executions (bot_id);
+        if to_regclass(quote_ident(current_schema()) || '.bots') is not null then
+            alter table workflow_executions alter column bot_id drop default;
+            alter table workflow_executions add foreign key (bot_id) references bots (id);
+        end if;
+    end if;
+    if to_regclass(quote_ident(current_schema()) || '.workflow_events') is null then
+        create table workflow_events (
+            id uuid primary key,
+            workflow_id uuid references workflow_executions (id),
+            event_name text not null,
+            event_data_json text,
+            processed boolean not null default false,
+            created_at timestamptz not null default now()
+        );
+        create index idx_workflow_events_processed on workflow_events (processed);
+        create index idx_workflow_events_event_name on workflow_events (event_name);
+    end if;
+end
+$$;
+
+create table workflow_settings (
+    key text primary key,
+    value text not null,
+    about text not null
+);
+insert into workflow_settings (key, value, about) values
+    ('message_characters_max', '100000', 'the longest message that is accepted, in characters'),
+    ('params_characters_max', '1000000', 'the longest params of a start that are accepted, in characters of JSON');
+
+create table workflow_plans (
+    hash text primary key,
+    script text not null,
+    mode text not null check (mode in ('workflow', 'direct')),
+    plan_json text not null,
+    sources jsonb not null,
+    engine_version text not null,
+    created_at timestamptz not null default workflow_now()
+);
+comment on table workflow_plans is
+    'Compiled scripts, immutable, named by the hash of their sources. Executions pin theirs.';
+
+create table workflow_scripts (
+    bot_id uuid not null default '00000000-0000-0000-0000-000000000000',
+    script text not null,
+    plan_hash text not null references workflow_plans (hash),
+    deployed_at timestamptz not null default workflow_now(),
+    primary key (bot_id, script)
+);
+comment on column workflow_scripts.bot_id is 'all zeros: the script of every bot that has none of its own by that name';
+
+alter table workflow_executions
+    add column session_id uuid,
+    add column script_path text,
+    add column plan_hash text references workflow_plans (hash),
+    add column mode text,
+    add column revision bigint not null default 0,
+    add column turn integer not null default 0,
+    add column wait_kind text,
+    add column wake_at timestamptz,
+    add column start_order bigint,
+    add column start_key text,
+    add column problem text,
+    add column partition smallint,
+    add column ended_at timestamptz;
+comment on column workflow_executions.plan_hash is 'null: a row of the bot server''s own code, which nothing here touches';
+comment on column workflow_executions.wake_at is 'when it has something to do by itself, a start as well as the deadline of a wait';
+comment on column workflow_executions.problem is 'the error it failed with, or why it was parked or cancelled';
+
+create sequence workflow_start_order;
+
+-- A turn changes state_json, current_step, revision, turn and updated_at: none of them is in an index, so
+-- the new version of the row stays on its page (HOT). Room for it is what the fillfactor leaves.
+alter table workflow_executions set (
+    fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
+);
+create index workflow_executions_stack on workflow_executions (session_id, start_order desc)
+    where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
+create unique index workflow_executions_one_per_session on workflow_executions (session_id, script_path)
+    where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
+create unique index workflow_executions_start_key on workflow_executions (bot_id, start_key)
+    where start_key is not null;
+create index workflow_executions_due on workflow_executions (wake_at)
+    where plan_hash is not null and wake_at is not null and status in ('running', 'waiting');
+create index workflow_executions_listed on workflow_executions (start_order desc)
+    where plan_hash is not null;
+create index workflow_executions_direct on workflow_executions (partition)
+    where mode = 'direct' and status in ('running', 'waiting', 'paused');
+
+create table workflow_messages (
+    id bigint generated always as identity primary key,
+    session_id uuid not null,
+    content text not null,
+    attachments jsonb,
+    external_id text,
+    execution_id uuid,
+    prompt_id text,
+    bot_id uuid,
+    created_at timestamptz not null,
+    partition smallint not null
+) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+comment on table workflow_messages is
+    'What users said and no HEAR has heard yet: the turn that hears a message deletes it, in its own commit.';
+create index workflow_messages_partition on workflow_messages (partition, id);
+create index workflow_messages_session on workflow_messages (session_id, id);
+
+create table workflow_message_ids (
+    session_id uuid not null,
+    external_id text not null,
+    execution_id uuid,
+    created_at timestamptz not null,
+    primary key (session_id, external_id)
+);
+comment on table workflow_message_ids is 'The channels'' own ids of messages, kept after the message is heard: a second delivery is a no-op.';
+
+create table workflow_replies (
+    id bigint generated always as identity primary key,
+    session_id uuid,
+    execution_id uuid not null,
+    turn integer not null,
+    position integer not null,
+    content text not null,
+    suggestions jsonb,
+    recipient text,
+    created_at timestamptz not null,
+    taken_at timestamptz,
+    unique (execution_id, turn, position)
+) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
+create index workflow_replies_untaken on workflow_replies (session_id, id) where taken_at is null;
+
+-- Append-only. When it needs partitioning by time, it becomes a partition of a new parent by `at`, whose key is then
+-- (execution_id, turn, at); the view workflow_history is the public name and does not change.
+create table workflow_turns (
+    execution_id uuid not null,
+    turn integer not null,
+    revision bigint not null,
+    epoch bigint not null,
+    from_step integer not null,
+    to_step integer not null,
+    came_in jsonb not null,
+    went_out jsonb not null,
+    steps integer not null,
+    duration_us bigint not null,
+    at timestamptz not null,
+    primary key (execution_id, turn)
+) with (autovacuum_vacuum_insert_scale_factor = 0.05);
+
+create table workflow_session_variables (
+    session_id uuid not null,
+    key text not null,
+    value jsonb not null,
+    updated_at timestamptz not null default workflow_now(),
+    primary key (session_id, key)
+) with (fillfactor = 80);
+
+create table workflow_bot_memories (
+    bot_id uuid not null,
+    key text not null,
+    value jsonb not null,
+    updated_at timestamptz not null default workflow_now(),
+    primary key (bot_id, key)
+) with (fillfactor = 80);
+
+create table workflow_partitions (
+    number smallint primary key check (number between 0 and 255),
+    owner text,
+    epoch bigint not null default 0,
+    lease_until timestamptz
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+insert into workflow_partitions (number) select generate_series(0, 255);
+comment on column workflow_partitions.epoch is 'grows when the owner changes';
+
+create table workflow_bot_roles (
+    role name not null,
+    bot_id uuid not null,
+    primary key (role, bot_id)
+);
+comment on table workflow_bot_roles is
+    'Roles that may deal with one bot (or a few) only. A role that is not here, and no member of one that is, may deal with all.';
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- Who is told what: one channel wakes the daemon, one tells clients of replies. A notification is a hint;
+-- the row is the truth.
+
+create function workflow_channel(kind text) returns text
+    stable language sql set search_path from current
+as $$
+    select case
+        when current_schema() = 'public' then 'workflow_' || kind
+        when octet_length(current_schema() || '.workflow_' || kind) <= 63 then current_schema() || '.workflow_' || kind
+        else 's' || md5(current_schema()) || '.workflow_' || kind
+    end
+$$;
+comment on function workflow_channel(text) is
+    'The name of the channel, replies or wake, of this installation: it carries the schema unless that is public.';
+
+create function workflow_lock_class() returns integer
+    stable language sql set search_path from current
+as $$ select hashtext('stepwell ' || current_schema()) $$;
+
+-- A NOTIFY makes its commit wait for every other notifying commit, so it is sent only to a daemon that sleeps.
+-- The sleeper holds an advisory lock exclusively, one per 16 partitions. Here the same lock is tried, shared, to
+-- the end of the transaction. Got it: nobody sleeps, and nobody can fall asleep before this transaction has ended;
+-- the daemon looks once more between falling asleep and sleeping, and sees the row. Did not get it: notify.
+create function workflow_wake(partitions smallint[]) returns void
+    volatile security definer language plpgsql set search_path from current
+as $$
+declare
+    class constant integer := workflow_lock_class();
+    channel constant text := workflow_channel('wake');
+    asleep integer[];
+    bed integer;
+begin
+    for bed in select distinct p / 16 from unnest(partitions) p order by 1 loop
+        if not pg_try_advisory_xact_lock_shared(class, bed) then
+            asleep := asleep || bed;
+        end if;
+    end loop;
+    if asleep is not null then
+        perform pg_notify(channel, woken.number::text)
+        from (select distinct p as number from unnest(partitions) p) woken
+        where woken.number / 16 = any (asleep);
+    end if;
+end
+$$;
+
+create function workflow_doze(sleeper text) returns boolean
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    class constant integer := workflow_lock_class();
+    bed integer;
+    taken boolean := false;
+begin
+    for bed in select distinct p.number / 16 from workflow_partitions p where p.owner = sleeper order by 1 loop
+        taken := pg_try_advisory_lock(class, bed);
+        if not taken then
+            perform pg_advisory_unlock_all();
+            return false;
+        end if;
+    end loop;
+    return taken;
+end
+$$;
+comment on function workflow_doze(text) is
+    'True: from now on a row for the partitions of this owner notifies. All or none. Undone by pg_advisory_unlock_all().';
+
+create function workflow_messages_wake() returns trigger
+    security definer language plpgsql set search_path from current
+as $$
+begin
+    perform workflow_wake(array(select distinct m.partition from arrived m));
+    return null;
+end
+$$;
+
+create trigger workflow_messages_wake after insert on workflow_messages
+    referencing new table as arrived
+    for each statement execute function workflow_messages_wake();
+
+create function workflow_replies_notify() returns trigger
+    security definer language plpgsql set search_path from current
+as $$
+begin
+    perform pg_notify(workflow_channel('replies'), said.session_id::text)
+    from (select distinct r.session_id from spoken r where r.session_id is not null) said;
+    return null;
+end
+$$;
+
+create trigger workflow_replies_notify after insert on workflow_replies
+    referencing new table as spoken
+    for each statement execute function workflow_replies_notify();
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- What a client may do: start a script, say something to it, take what it replied. Wrong input is an error with
+-- a sentence, a hint and an SQLSTATE of class SW (docs/sql.md lists them), and leaves nothing behind.
+
+create function workflow_setting(name text) returns text
+    stable language sql set search_path from current
+as $$ select s.value from workflow_settings s where s.key = name $$;
+
+-- Null: the caller may deal with every bot. session_user, because functions for clients run as their owner.
+create function workflow_bots_of_caller() returns uuid[]
+    stable security definer language sql set search_path from current
+as $$
+    select array_agg(distinct r.bot_id)
+    from workflow_bot_roles r
+    join pg_roles named on named.rolname = r.role
+    join pg_roles caller on caller.rolname = session_user
+    where not caller.rolsuper and pg_has_role(caller.oid, named.oid, 'member')
+$$;
+
+create function workflow_check_bot(bot uuid) returns void
+    stable language plpgsql set search_path from current
+as $$
+declare
+    allowed constant uuid[] := workflow_bots_of_caller();
+begin
+    if allowed is not null and (bot is null or bot <> all (allowed)) then
+        raise exception using errcode = 'SW013',
+            message = format('The role %s may not deal with bot %s.', session_user, coalesce(bot::text, 'of every bot')),
+            hint = 'The table workflow_bot_roles says which bots a role may deal with.';
+    end if;
+end
+$$;
+
+-- The execution of the session that hears: the one started last of those that have not ended.
+create function workflow_hearer(session uuid) returns uuid
+    stable language sql set search_path from current
+as $$
+    select e.id from workflow_executions e
+    where e.session_id = session and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+    order by e.start_order desc limit 1
+$$;
+
+create function workflow_read_json(document text) returns jsonb
+    immutable strict language plpgsql set search_path from current
+as $$
+begin
+    return document::jsonb;
+exception when others then
+    return null;
+end
+$$;
+comment on function workflow_read_json(text) is 'The text as JSON, or null where it is none: a view must not fail for one broken row.';
+
+-- The open question of the session with that id, and so who must hear its answer.
+create function workflow_asker(session uuid, prompt text) returns uuid
+    stable language sql set search_path from current
+as $$
+    select e.id from workflow_executions e
+    where e.session_id = session and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        and e.wait_kind = 'message' and workflow_read_json(e.state_json) -> 'wait' ->> 'prompt_id' = prompt
+    order by e.start_order desc limit 1
+$$;
+
+create function workflow_check_attachments(attachments jsonb) returns void
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    if attachments is null or jsonb_typeof(attachments) = 'null' then
+        return;
+    end if;
+    if jsonb_typeof(attachments) <> 'array' then
+        raise exception using errcode = 'SW003',
+            message = format('attachments must be a JSON array of objects, not a JSON %s.', jsonb_typeof(attachments)),
+            hint = 'For example: [{"url": "https://example.com/a.png", "kind": "image"}].';
+    end if;
+    if exists (
+        select from jsonb_array_elements(attachments) a
+        where jsonb_typeof(a) <> 'object' or jsonb_typeof(a -> 'url') is distinct from 'string' or a ->> 'url' = ''
+    ) then
+        raise exception using errcode = 'SW003',
+            message = 'Every attachment must be an object with a url that is text.',
+            hint = 'For example: [{"url": "https://example.com/a.png", "kind": "image"}].';
+    end if;
+end
+$$;
+
+create function workflow_messages_check() returns trigger
+    security definer language plpgsql set search_path from current
+as $$
+declare
+    limit_characters constant integer := workflow_setting('message_characters_max');
+    hearer workflow_executions;
+begin
+    if new.session_id is null then
+        raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
+            hint = 'It is the session whose script hears the message.';
+    end if;
+    perform workflow_check_attachments(new.attachments);
+    new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
+    if new.content is null and new.attachments is null then
+        raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
+            hint = 'An empty text is content; null is not.';
+    end if;
+    new.content := coalesce(new.content, '');
+    if length(new.content) > limit_characters then
+        raise exception using errcode = 'SW001',
+            message = format('The message has %s characters; at most %s are accepted.', length(new.content), limit_characters),
+            hint = 'Shorten it, send it as an attachment, or raise message_characters_max in workflow_settings.';
+    end if;
+    new.created_at := coalesce(new.created_at, workflow_now());
+    new.partition := workflow_partition(new.session_id);
+
+    if new.external_id is not null and exists (
+        select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id
+    ) then
+        return null;
+    end if;
+    if new.prompt_id is not null and new.execution_id is null then
+        new.execution_id := workflow_asker(new.session_id, new.prompt_id);
+        if new.execution_id is null then
+            raise exception using errcode = 'SW012',
+                message = format('The question %L is not open in this session.', new.prompt_id),
+                hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
+        end if;
+    end if;
+    select e.* into hearer from workflow_executions e
+    where e.id = coalesce(new.execution_id, workflow_hearer(new.session_id));
+    if new.execution_id is not null and (
+        hearer.id is null or hearer.session_id is distinct from new.session_id
+        or hearer.status not in ('running', 'waiting', 'paused')
+    ) then
+        raise exception using errcode = 'SW011',
+            message = format('Execution %s cannot hear this message: it has ended or is not of session %s.', new.execution_id, new.session_id),
+            hint = 'Leave execution_id out to address whatever the session runs now.';
+    end if;
+    new.bot_id := coalesce(new.bot_id, hearer.bot_id);
+    if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
+        new.bot_id := (workflow_bots_of_caller())[1];
+    end if;
+    perform workflow_check_bot(new.bot_id);
+    if hearer.id is not null then
+        perform workflow_check_bot(hearer.bot_id);
+    end if;
+
+    if new.external_id is not null then
+        insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
+        values (new.session_id, new.external_id, hearer.id, new.created_at)
+        on conflict do nothing;
+        if not found then
+            return null;
+        end if;
+    end if;
+    return new;
+end
+$$;
+
+create trigger workflow_messages_check before insert on workflow_messages
+    for each row execute function workflow_messages_check();
+
+create function workflow_send(
+    session_id uuid, content text, attachments jsonb default null, external_id text default null,
+    execution_id uuid default null, prompt_id text default null, bot_id uuid default null
+) returns uuid
+    volatile security definer language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    hearer uuid;
+begin
+    if workflow_send.external_id is not null then
+        select coalesce(i.execution_id, workflow_hearer(i.session_id)) into hearer from workflow_message_ids i
+        where i.session_id = workflow_send.session_id and i.external_id = workflow_send.external_id;
+        if found then
+            return hearer;
+        end if;
+    end if;
+    hearer := coalesce(workflow_send.execution_id, workflow_hearer(workflow_send.session_id));
+    if hearer is null and workflow_send.session_id is not null and workflow_send.prompt_id is null then
+        return null;
+    end if;
+    insert into workflow_messages (session_id, content, attachments, external_id, execution_id, prompt_id, bot_id)
+    values (workflow_send.session_id, workflow_send.content, workflow_send.attachments, workflow_send.external_id,
+        workflow_send.execution_id, workflow_send.prompt_id, workflow_send.bot_id)
+    returning coalesce(workflow_messages.execution_id, hearer) into hearer;
+    return hearer;
+end
+$$;
+comment on function workflow_send(uuid, text, jsonb, text, uuid, text, uuid) is
+    'The execution that will hear the message; null: nobody, and the message is not kept.';
+
+-- Pairs of letters the two texts share, 0 to 1: enough to name what was probably meant.
+create function workflow_likeness(one text, other text) returns double precision
+    immutable strict parallel safe language sql set search_path from current
+as $$
+    with a as (select distinct substr(lower(one), i, 2) as pair from generate_series(1, greatest(length(one) - 1, 1)) i),
+        b as (select distinct substr(lower(other), i, 2) as pair from generate_series(1, greatest(length(other) - 1, 1)) i)
+    select 2.0 * (select count(*) from a join b using (pair)) / ((select count(*) from a) + (select count(*) from b))
+$$;
+
+create function workflow_plan_of(script text, bot uuid) returns workflow_plans
+    stable language plpgsql set search_path from current
+as $$
+declare
+    found_plan workflow_plans;
+    near text;
+begin
+    select p.* into found_plan
+    from workflow_scripts s join workflow_plans p on p.hash = s.plan_hash
+    where s.script = workflow_plan_of.script and s.bot_id in (bot, '00000000-0000-0000-0000-000000000000')
+    order by s.bot_id = bot desc limit 1;
+    if found then
+        return found_plan;
+    end if;
+    select string_agg(candidate.script, ', ') into near from (
+        select distinct s.script, workflow_likeness(s.script, workflow_plan_of.script) as likeness
+        from workflow_scripts s
+        where s.bot_id in (bot, '00000000-0000-0000-0000-000000000000')
+        order by likeness desc, s.script limit 3
+    ) candidate;
+    raise exception using errcode = 'SW005',
+        message = format('There is no script %L.', workflow_plan_of.script),
+        hint = coalesce('Did you mean one of these? ' || near || '.', 'No script is deployed yet. The daemon deploys its scripts when it starts.');
+end
+$$;
+
+-- The bot a start is for. Without a table of bots any uuid will do, and all zeros where none is given; with
+-- one, it must be in it.
+create function workflow_bot_of_start(bot uuid, session uuid) returns uuid
+    stable language plpgsql set search_path from current
+as $$
+declare
+    chosen uuid := bot;
+    known boolean;
+begin
+    if chosen is null and cardinality(workflow_bots_of_caller()) = 1 then
+        chosen := (workflow_bots_of_caller())[1];
+    end if;
+    if to_regclass(quote_ident(current_schema()) || '.bots') is null then
+        return coalesce(chosen, '00000000-0000-0000-0000-000000000000');
+    end if;
+    if chosen is null and session is not null and to_regclass(quote_ident(current_schema()) || '.user_sessions') is not null then
+        execute 'select s.bot_id from user_sessions s where s.id = $1' into chosen using session;
+    end if;
+    if chosen is null then
+        raise exception using errcode = 'SW006', message = 'The start does not say for which bot it is.',
+            hint = 'Give bot_id => the id of a row of bots, or a session_id that is in user_sessions.';
+    end if;
+    execute 'select exists (select from bots b where b.id = $1)' into known using chosen;
+    if not known then
+        raise exception using errcode = 'SW007', message = format('There is no bot %s.', chosen),
+            hint = 'bot_id is the id of a row of the table bots.';
+    end if;
+    return chosen;
+end
+$$;
+
+create function workflow_start(
+    script text, session_id uuid default null, bot_id uuid default null, params jsonb default '{}', start_key text default null
+) returns uuid
+    volatile security definer language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    bot uuid;
+    plan workflow_plans;
+    started uuid;
+    variables jsonb;
+    limit_characters constant integer := workflow_setting('params_characters_max');
+begin
+    if jsonb_typeof(coalesce(params, '{}')) <> 'object' then
+        raise exception using errcode = 'SW008', message = format('params must be a JSON object, not a JSON %s.', jsonb_typeof(params)),
+            hint = 'For example: {"vip": true}. Its keys become variables of the script.';
+    end if;
+    if length(params::text) > limit_characters then
+        raise exception using errcode = 'SW008', message = format('params have %s characters; at most %s are accepted.', length(params::text), limit_characters),
+            hint = 'Keep large data in a table and give its key, or raise params_characters_max in workflow_settings.';
+    end if;
+    bot := workflow_bot_of_start(workflow_start.bot_id, workflow_start.session_id);
+    perform workflow_check_bot(bot);
+    plan := workflow_plan_of(workflow_start.script, bot);
+    select coalesce(jsonb_object_agg(lower(p.key), p.value), '{}') into variables from jsonb_each(coalesce(params, '{}')) p;
+    -- Ends: each time round either inserts, or finds the row that was in the way, unless that ended in between.
+    loop
+        select e.id into started from workflow_executions e
+        where workflow_start.start_key is not null and e.bot_id = bot and e.start_key = workflow_start.start_key;
+        if found then
+            return started;
+        end if;
+        select e.id into started from workflow_executions e
+        where e.session_id = workflow_start.session_id and e.script_path = workflow_start.script
+            and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused');
+        if found then
+            perform workflow_check_bot((select e.bot_id from workflow_executions e where e.id = started));
+            return started;
+        end if;
+        started := gen_random_uuid();
+        insert into workflow_executions (id, bot_id, workflow_name, current_step, state_json, status, created_at, updated_at,
+            session_id, script_path, plan_hash, mode, wake_at, start_order, start_key, partition)
+        values (started, bot, workflow_start.script, 1,
+            jsonb_build_object('version', 1, 'variables', variables, 'step_index', 1)::text, 'running', workflow_now(), workflow_now(),
+            workflow_start.session_id, workflow_start.script, plan.hash, plan.mode, workflow_now(), nextval('workflow_start_order'),
+            workflow_start.start_key, workflow_partition(coalesce(workflow_start.session_id, started)))
+        on conflict do nothing;
+        if found then
+            perform workflow_wake(array[workflow_partition(coalesce(workflow_start.session_id, started))]);
+            return started;
+        end if;
+    end loop;
+end
+$$;
+
+-- Waits for another taker of the same session instead of skipping what it holds: order matters more.
+create function workflow_take_replies(session_id uuid, "limit" integer default 100) returns setof workflow_replies
+    volatile security definer language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    allowed constant uuid[] := workflow_bots_of_caller();
+begin
+    if "limit" is null or workflow_take_replies."limit" < 1 then
+        raise exception using errcode = 'SW014', message = 'The limit of workflow_take_replies must be at least 1.',
+            hint = 'For example: select * from workflow_take_replies($1, 100).';
+    end if;
+    return query
+    with picked as materialized (
+        select r.id from workflow_replies r
+        where r.session_id = workflow_take_replies.session_id and r.taken_at is null
+            and (allowed is null or exists (select from workflow_executions e where e.id = r.execution_id and e.bot_id = any (allowed)))
+        order by r.id limit workflow_take_replies."limit"
+        for update of r
+    ), taken as (
+        update workflow_replies r set taken_at = workflow_now() from picked where r.id = picked.id
+        returning r.*
+    )
+    select * from taken order by id;
+end
+$$;
+
+-- The last word of a turn's commit: what it heard, it deleted. If someone else deleted a message at the same moment,
+-- the whole commit fails as a lost race (40001) and is tried again.
+create function workflow_check_heard(deleted bigint, expected bigint) returns boolean
+    stable language plpgsql set search_path from current
+as $$
+begin
+    if deleted <> expected then
+        raise exception using errcode = '40001', message = 'A message of this turn was heard by another at the same moment.';
+    end if;
+    return true;
+end
+$$;
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- What an operator may do to an execution. Every action is defined in every state, does its work once, and says
+-- what it did. What changes an execution raises its revision, which makes the commit of a turn in flight come
+-- to nothing, and wakes the daemon.
+--
+--            running, waiting    paused               completed, cancelled    failed            lost
+--  cancel    cancelled           cancelled            no change               no change         no change
+--  pause     paused (1)          no change            no change               no change         no change
+--  resume    no change           running or waiting   no change               no change         no change
+--  retry     no change           as resume if parked  no change               running (1)       no change
+--  (1) direct mode: no change, for its state is in no row.
+
+create type workflow_outcome as (changed boolean, status text, sentence text);
+comment on type workflow_outcome is 'What an action did: whether anything changed, the status now, and a sentence about it.';
+
+create function workflow_lock_execution(id uuid) returns workflow_executions
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    found_row workflow_executions;
+begin
+    select e.* into found_row from workflow_executions e where e.id = workflow_lock_execution.id for no key update;
+    if not found then
+        raise exception using errcode = 'SW009', message = format('There is no execution %s.', coalesce(workflow_lock_execution.id::text, 'without an id')),
+            hint = 'The ids are in workflow_executions.';
+    end if;
+    perform workflow_check_bot(found_row.bot_id);
+    if found_row.plan_hash is null then
+        raise exception using errcode = 'SW010', message = format('Execution %s has no plan: it was written by other code, which alone may change it.', found_row.id),
+            hint = 'Only executions that workflow_start began can be cancelled, paused, resumed or retried here.';
+    end if;
+    return found_row;
+end
+$$;
+
+create function workflow_cancel(id uuid, why text default null) returns workflow_outcome
+    volatile security definer language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    e workflow_executions := workflow_lock_execution(workflow_cancel.id);
+begin
+    if e.status not in ('running', 'waiting', 'paused') then
+        return row(false, e.status, format('Execution %s is %s already.', e.id, e.status))::workflow_outcome;
+    end if;
+    update workflow_executions x set status = 'cancelled', wait_kind = null, wake_at = null, problem = workflow_cancel.why,
+        revision = x.revision + 1, updated_at = workflow_now(), ended_at = workflow_now()
+    where x.id = e.id;
+    perform workflow_wake(array[e.partition]);
+    return row(true, 'cancelled', format('Execution %s is cancelled; it was %s at step %s.', e.id, e.status, e.current_step))::workflow_outcome;
+end
+$$;
+
+create function workflow_pause(id uuid) returns workflow_outcome
+    volatile security definer language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    e workflow_executions := workflow_lock_execution(workflow_pause.id);
+begin
+    if e.status not in ('running', 'waiting') then
+        return row(false, e.status, format('Execution %s is %s; there is nothing to pause.', e.id, e.status))::workflow_outcome;
+    end if;
+    if e.mode = 'direct' then
+        return row(false, e.status, format('Execution %s runs in direct mode, which cannot be paused: its state is in no row. It can be cancelled.', e.id))::workflow_outcome;
+    end if;
+    update workflow_executions x set status = 'paused', problem = null, revision = x.revision + 1, updated_at = workflow_now()
+    where x.id = e.id;
+    perform workflow_wake(array[e.partition]);
+    return row(true, 'paused', format('Execution %s is paused at step %s; its messages wait and its deadline runs on.', e.id, e.current_step))::workflow_outcome;
+end
+$$;
+
+create function workflow_go_on(e workflow_executions) returns workflow_outcome
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    then_status constant text := case when e.wait_kind is null then 'running' else 'waiting' end;
+begin
+    update workflow_executions x set status = then_status, problem = null,
+        wake_at = case when x.wait_kind is null then workflow_now() else x.wake_at end,
+        revision = x.revision + 1, updated_at = workflow_now()
+    where x.id = e.id;
+    perform workflow_wake(array[e.partition]);
+    return row(true, then_status, format('Execution %s goes on at step %s; it is %s.', e.id, e.current_step, then_status))::workflow_outcome;
+end
+$$;
+
+create function workflow_resume(id uuid) returns workflow_outcome
+    volatile security definer language plpgsql set search_path from current
+as $$
+declare
+    e workflow_executions := workflow_lock_execution(workflow_resume.id);
+begin
+    if e.status = 'paused' then
+        return workflow_go_on(e);
+    end if;
+    if e.status = 'failed' then
+        return row(false, e.status, format('Execution %s has failed; resume is for what is paused. Retry it instead.', e.id))::workflow_outcome;
+    end if;
+    return row(false, e.status, format('Execution %s is %s; there is nothing to resume.', e.id, e.status))::workflow_outcome;
+end
+$$;
+
+create function workflow_retry(id uuid) returns workflow_outcome
+    volatile security definer language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    e workflow_executions := workflow_lock_execution(workflow_retry.id);
+    rival uuid;
+begin
+    if e.status = 'paused' and e.problem is not null then
+        return workflow_go_on(e);
+    end if;
+    if e.status = 'paused' then
+        return row(false, e.status, format('Execution %s is paused, not failed. Resume it instead.', e.id))::workflow_outcome;
+    end if;
+    if e.status <> 'failed' then
+        return row(false, e.status, format('Execution %s is %s; only what has failed can be retried.', e.id, e.status))::workflow_outcome;
+    end if;
+    if e.mode = 'direct' then
+        return row(false, e.status, format('Execution %s ran in direct mode, which cannot be retried: its state is in no row. Start it again.', e.id))::workflow_outcome;
+    end if;
+    begin
+        update workflow_executions x set status = 'running', wait_kind = null, wake_at = workflow_now(), problem = null,
+            revision = x.revision + 1, updated_at = workflow_now(), ended_at = null
+        where x.id = e.id;
+    exception when unique_violation then
+        select x.id into rival from workflow_executions x
+        where x.session_id = e.session_id and x.script_path = e.script_path and x.plan_hash is not null
+            and x.status in ('running', 'waiting', 'paused');
+        return row(false, e.status, format('Execution %s stays failed: its session runs %s again as execution %s.', e.id, e.script_path, rival))::workflow_outcome;
+    end;
+    perform workflow_wake(array[e.partition]);
+    return row(true, 'running', format('Execution %s tries step %s again.', e.id, e.current_step))::workflow_outcome;
+end
+$$;
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- What a script asks of the database inside its turn: tools, variables of the session, the memory of the bot.
+
+create function workflow_find_tool(name text, given integer) returns oid
+    stable language plpgsql set search_path from current
+as $$
+declare
+    wanted_schema constant text := case when strpos(name, '.') > 0 then split_part(name, '.', 1) end;
+    wanted constant text := case when strpos(name, '.') > 0 then substr(name, strpos(name, '.') + 1) else name end;
+    near text;
+    fitting oid[];
+    takes text;
+begin
+    -- Unqualified: the schema of this installation first, then public.
+    select array_agg(f.oid) filter (where given between f.pronargs - f.pronargdefaults and f.pronargs),
+        string_agg(distinct case f.pronargdefaults when 0 then f.pronargs::text
+            else format('%s to %s', f.pronargs - f.pronargdefaults, f.pronargs) end, ' or ')
+        into fitting, takes
+    from pg_proc f
+    where f.proname = wanted and f.prokind = 'f' and f.provariadic = 0
+        and f.pronamespace = (
+            select n.oid from pg_namespace n join pg_proc g on g.pronamespace = n.oid and g.proname = wanted and g.prokind = 'f'
+            where n.nspname in (wanted_schema, case when wanted_schema is null then current_schema() end,
+                case when wanted_schema is null then 'public' end)
+            order by n.nspname = current_schema() desc limit 1);
+    if cardinality(fitting) = 1 then
+        return fitting[1];
+    elsif cardinality(fitting) > 1 then
+        raise exception using errcode = 'SW021', message = format('The function %s is there more than once for %s argument(s).', name, given),
+            hint = 'Give the variants names of their own.';
+    elsif takes is not null then
+        raise exception using errcode = 'SW021', message = format('The function %s does not take %s argument(s); it takes %s.', name, given, takes),
+            hint = 'Arguments with a default may be left out from the end.';
+    end if;
+    select string_agg(c.name, ', ') into near from (
+        select distinct f.proname::text as name, workflow_likeness(f.proname::text, wanted) as likeness
+        from pg_proc f join pg_namespace n on n.oid = f.pronamespace
+        where n.nspname in (coalesce(wanted_schema, current_schema()), 'public') and f.prokind = 'f'
+            and f.proname not like 'workflow\_%' and workflow_likeness(f.proname::text, wanted) > 0.4
+        order by likeness desc, name limit 3
+    ) c;
+    raise exception using errcode = 'SW020', message = format('There is no function %s in the database.', name),
+        hint = coalesce('Did you mean one of these? ' || near || '.', 'Create it, or correct the tool''s entry in the configuration.');
+end
+$$;
+
+-- The SQL of one argument: $1 is the JSON array of all.
+create function workflow_argument(place integer, argument_type oid) returns text
+    stable language sql set search_path from current
+as $$
+    select case
+        when argument_type = 'jsonb'::regtype then format('($1 -> %s)', place)
+        when argument_type = 'json'::regtype then format('($1 -> %s)::json', place)
+        when t.typcategory = 'A' then format(
+            'case when jsonb_typeof($1 -> %s) = ''array'' then array(select jsonb_array_elements_text($1 -> %s))::%s else ($1 ->> %s)::%s end',
+            place, place, format_type(argument_type, null), place, format_type(argument_type, null))
+        when t.typtype = 'c' then format('jsonb_populate_record(null::%s, nullif($1 -> %s, ''null''))', format_type(argument_type, null), place)
+        else format('($1 ->> %s)::%s', place, format_type(argument_type, null))
+    end
+    from pg_type t where t.oid = argument_type
+$$;
+
+-- Says which argument does not fit its type; silent if all do.
+create function workflow_check_arguments(function_name text, tool pg_proc, arguments jsonb) returns void
+    volatile language plpgsql set search_path from current
+as $$
+begin
+    for i in 0 .. jsonb_array_length(arguments) - 1 loop
+        begin
+            execute format('select %s', workflow_argument(i, tool.proargtypes[i])) using arguments;
+        exception when others then
+            raise exception using errcode = 'SW022',
+                message = format('%s: argument %s%s must be %s, not %s.', function_name, i + 1,
+                    coalesce(' (' || nullif(tool.proargnames[i + 1], '') || ')', ''), format_type(tool.proargtypes[i], null),
+                    left((arguments -> i)::text, 200)),
+                hint = 'The types are those of the PostgreSQL function.';
+        end;
+    end loop;
+end
+$$;
+
+create function workflow_call(
+    function_name text, arguments jsonb default '[]',
+    session_id uuid default null, execution_id uuid default null, bot_id uuid default null
+) returns jsonb
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    tool pg_proc;
+    call text;
+    answer jsonb;
+begin
+    if jsonb_typeof(coalesce(arguments, 'null')) <> 'array' then
+        raise exception using errcode = 'SW022', message = format('The arguments of %s must be a JSON array.', function_name),
+            hint = 'For example: ["my printer is on fire", 3].';
+    end if;
+    select f.* into tool from pg_proc f where f.oid = workflow_find_tool(function_name, jsonb_array_length(arguments));
+    select format('%s(%s)', tool.oid::regproc, coalesce(string_agg(workflow_argument(i, tool.proargtypes[i]), ', ' order by i), ''))
+        into call from generate_series(0, jsonb_array_length(arguments) - 1) i;
+    perform set_config('stepwell.session_id', coalesce(workflow_call.session_id::text, ''), true),
+        set_config('stepwell.execution_id', coalesce(workflow_call.execution_id::text, ''), true),
+        set_config('stepwell.bot_id', coalesce(workflow_call.bot_id::text, ''), true);
+    -- Until this function ends: a tool finds the tables beside it, wherever it lives.
+    perform set_config('search_path', format('%I, %I, public, pg_temp', tool.pronamespace::regnamespace::name, current_schema()), true);
+    if tool.proretset then
+        execute format('select coalesce(jsonb_agg(to_jsonb(answer)), ''[]'') from %s answer', call) into answer using arguments;
+    elsif tool.prorettype = 'void'::regtype then
+        execute format('select %s', call) using arguments;
+    else
+        execute format('select to_jsonb(%s)', call) into answer using arguments;
+    end if;
+    return coalesce(answer, 'null');
+exception when data_exception or datatype_mismatch or cannot_coerce then
+    perform workflow_check_arguments(function_name, tool, arguments);
+    raise;
+end
+$$;
+comment on function workflow_call(text, jsonb, uuid, uuid, uuid) is
+    'Calls a function by name with JSON arguments. It may read stepwell.session_id, .execution_id and .bot_id by current_setting.';
+
+create function workflow_session_variable(session_id uuid, key text) returns jsonb
+    stable language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    answer jsonb;
+begin
+    select v.value into answer from workflow_session_variables v
+    where v.session_id = workflow_session_variable.session_id and v.key = workflow_session_variable.key;
+    if found then
+        return answer;
+    end if;
+    begin
+        execute 'select s.context_data::jsonb -> $2 from user_sessions s where s.id = $1'
+            into answer using workflow_session_variable.session_id, workflow_session_variable.key;
+    exception when undefined_table or undefined_column or invalid_text_representation or insufficient_privilege then
+        answer := null;
+    end;
+    return coalesce(answer, 'null');
+end
+$$;
+
+create function workflow_set_session_variable(session_id uuid, key text, value jsonb) returns jsonb
+    volatile language sql set search_path from current
+as $$
+    insert into workflow_session_variables as v (session_id, key, value) values (session_id, key, coalesce(value, 'null'))
+    on conflict (session_id, key) do update set value = excluded.value, updated_at = excluded.updated_at
+    returning v.value
+$$;
+
+create function workflow_bot_memory(bot_id uuid, key text) returns jsonb
+    stable language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    answer jsonb;
+begin
+    select m.value into answer from workflow_bot_memories m
+    where m.bot_id = workflow_bot_memory.bot_id and m.key = workflow_bot_memory.key;
+    if found then
+        return answer;
+    end if;
+    begin
+        execute 'select to_jsonb(m.value) from bot_memories m where m.bot_id = $1 and m.key = $2 limit 1'
+            into answer using workflow_bot_memory.bot_id, workflow_bot_memory.key;
+    exception when undefined_table or undefined_column or insufficient_privilege then
+        answer := null;
+    end;
+    return coalesce(answer, 'null');
+end
+$$;
+
+create function workflow_set_bot_memory(bot_id uuid, key text, value jsonb) returns jsonb
+    volatile language sql set search_path from current
+as $$
+    insert into workflow_bot_memories as m (bot_id, key, value) values (bot_id, key, coalesce(value, 'null'))
+    on conflict (bot_id, key) do update set value = excluded.value, updated_at = excluded.updated_at
+    returning m.value
+$$;
+
+-- The server keeps them as text: what reads as a number or as true or false becomes one. A leading zero or more
+-- than 15 digits is no number but a code.
+create function workflow_bot_parameters(bot_id uuid) returns jsonb
+    stable language plpgsql set search_path from current
+as $$
+declare
+    answer jsonb;
+begin
+    execute $query$
+        select jsonb_object_agg(lower(substr(c.config_key, 7)), case
+            when c.config_value ~ '^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$' then to_jsonb(c.config_value::numeric)
+            when lower(c.config_value) in ('true', 'false') then to_jsonb(c.config_value::boolean)
+            else to_jsonb(c.config_value) end)
+        from bot_configuration c where c.bot_id = $1 and c.config_key like 'param-_%'
+    $query$ into answer using workflow_bot_parameters.bot_id;
+    return coalesce(answer, '{}');
+exception when undefined_table or undefined_column or insufficient_privilege then
+    return '{}';
+end
+$$;
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- What anyone may look at. Views run with the rights of who reads them, so the rules about bots hold here too.
+
+create view workflow_waiting with (security_invoker = true) as
+select e.id as execution_id, e.session_id, e.bot_id, e.script_path as script, e.current_step, e.wait_kind as kind,
+    coalesce(t.at, e.updated_at) as since,
+    coalesce((w.wait ->> 'deadline')::timestamptz, (w.wait ->> 'until')::timestamptz, e.wake_at) as deadline,
+    w.wait ->> 'prompt_id' as prompt_id, w.wait ->> 'prompt' as prompt, w.wait ->> 'type' as type,
+    w.wait -> 'choices' as choices, (w.wait ->> 'tries_left')::integer as tries_left,
+    coalesce((w.wait ->> 'secret')::boolean, false) as secret,
+    e.id = workflow_hearer(e.session_id) as hears
+from workflow_executions e
+left join workflow_turns t on t.execution_id = e.id and t.turn = e.turn
+cross join lateral (select workflow_read_json(e.state_json) -> 'wait' as wait offset 0) w
+where e.plan_hash is not null and e.status = 'waiting';
+comment on view workflow_waiting is 'Who waits for what since when. hears: a message to the session goes to this one.';
+
+create view workflow_history with (security_invoker = true) as
+select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, t.from_step, t.to_step, t.came_in, t.went_out,
+    t.steps, t.duration_us, t.at
+from workflow_turns t join workflow_executions e on e.id = t.execution_id;
+comment on view workflow_history is 'Every turn: from step, to step, what came in, what went out, how long it took in microseconds.';
+
+create view workflow_transcript with (security_invoker = true) as
+select e.session_id, e.bot_id, said.execution_id, said.turn, said.position, said.who, said.recipient, said.content, said.at
+from (
+    select t.execution_id, t.turn, 0 as position, 'user' as who, null::text as recipient,
+        coalesce(t.came_in ->> 'shown', t.came_in ->> 'content') as content, t.at
+    from workflow_turns t where t.came_in ->> 'kind' = 'message'
+    union all
+    select r.execution_id, r.turn, r.position, 'bot', r.recipient, r.content, r.created_at from workflow_replies r
+) said join workflow_executions e on e.id = said.execution_id;
+comment on view workflow_transcript is 'Who said what. In order: order by at, execution_id, turn, position. Position 0 is the user''s line.';
+
+create view workflow_funnel with (security_invoker = true) as
+with turns as (
+    select t.execution_id, t.to_step, t.at, jsonb_typeof(t.went_out -> 'prompt') = 'object' as asks,
+        coalesce((t.went_out ->> 'asked_again')::boolean, false) as again,
+        lead(t.came_in ->> 'kind') over later as next_kind,
+        lead(coalesce((t.went_out ->> 'asked_again')::boolean, false)) over later as next_again,
+        lead(t.at) over later as next_at
+    from workflow_turns t
+    window later as (partition by t.execution_id order by t.turn)
+)
+select e.bot_id, e.script_path as script, e.plan_hash, t.to_step as step,
+    count(*) filter (where not t.again) as reached,
+    count(*) filter (where t.next_kind = 'message' and not t.next_again) as answered,
+    count(*) filter (where t.again) as asked_again,
+    count(*) filter (where t.next_kind = 'timeout' and not t.next_again
+        or t.next_kind is null and e.status not in ('running', 'waiting', 'paused')) as dropped,
+    percentile_cont(0.5) within group (order by extract(epoch from t.next_at - t.at))
+        filter (where t.next_kind = 'message' and not t.next_again) as seconds_to_answer_p50
+from turns t join workflow_executions e on e.id = t.execution_id
+where t.asks
+group by e.bot_id, e.script_path, e.plan_hash, t.to_step;
+comment on view workflow_funnel is
+    'Per version of a script and question: reached, answered, asked again, dropped (timed out, or ended unanswered), median seconds from the last asking to the answer.';
+
+create view workflow_counts with (security_invoker = true) as
+select e.status, e.mode, count(*) as executions from workflow_executions e where e.plan_hash is not null group by e.status, e.mode;
+comment on view workflow_counts is 'Executions by status and mode.';
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- No function of ours is for everyone: what each role may call is granted by `migrate --roles`.
+do $$
+declare
+    ours regprocedure;
+begin
+    for ours in
+        select f.oid from pg_proc f
+        where f.pronamespace = quote_ident(current_schema())::regnamespace and f.proname like 'workflow\_%'
+            and pg_has_role(f.proowner, 'usage')
+    loop
+        execute format('revoke execute on function %s from public', ours);
+    end loop;
+end
+$$;
