@@ -1,0 +1,317 @@
+"""The composition root: every part of the daemon, wired once, living in one TaskGroup.
+
+States: *opening* (the database is reached and its schema checked), *running* (parts that only look and hand on
+are started anew when one of them fails), *stopping* (nothing new is taken; turns under way end or, after
+`stop_seconds_max`, are dropped uncommitted), *closed* (the partitions are given back, the connections closed).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from random import Random, SystemRandom
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from daemon.asking import Asking
+from daemon.backoff import Backoff
+from daemon.committer import Committer
+from daemon.connections import Connections, open_connections
+from daemon.deploy import Deployment, deploy
+from daemon.fetcher import Fetcher
+from daemon.health import Readiness
+from daemon.listener import Listener
+from daemon.metrics import Metrics, create_metrics, measure_loop_lag
+from daemon.partitions import Partitions
+from daemon.plans import Plans
+from daemon.scheduler import Scheduler
+from daemon.settings import Settings
+from daemon.store import EVERY_BOT, Store
+from daemon.store_clients import ClientStore
+from daemon.store_operators import OperatorStore
+from daemon.supervisor import Supervisor
+from daemon.turns import World
+from engine.policy import Policy
+
+METRICS_SECONDS = 15.0
+READINESS_SECONDS = 0.25
+IDLE_POLL_SECONDS = 0.002
+RELEASE_SECONDS_MAX = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return the limits and manners of scripts that the configuration sets."""
+    hear = settings.hear
+    language = settings.scripts.language
+    sentences = hear.sentences.get(language) or hear.sentences.get(language.split("-")[0]) or {}
+    return Policy(
+        steps_per_turn_max=settings.limits.steps_per_turn_max,
+        call_depth_max=settings.limits.call_depth_max,
+        state_bytes_max=settings.limits.state_bytes_max,
+        hear_tries=hear.tries,
+        language=language,
+        sentences=sentences,
+        reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},
+    )
+
+
+def owner_name() -> str:
+    """Return a name that no other daemon ever has, telling where this one runs."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:12]}"
+
+
+class Daemon:
+    """Everything that runs conversations. Made by run_daemon."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connections: Connections,
+        metrics: Metrics,
+        readiness: Readiness,
+        random: Random,
+        owner: str,
+    ) -> None:
+        limits, daemon, schema = settings.limits, settings.daemon, settings.database.schema
+        self.settings = settings
+        self.metrics = metrics
+        self.readiness = readiness
+        self.connections = connections
+        self.store = Store(connections.looking, schema, owner)
+        self.clients = ClientStore(connections.looking)
+        self.operators = OperatorStore(connections.looking)
+        self._random = random
+        self.partitions = Partitions(
+            Store(connections.leasing, schema, owner),
+            Random(random.random()),
+            lease_seconds=daemon.lease_seconds,
+            on_gain=self._take_over,
+            on_owned=self.look,
+            on_loss=self._let_go,
+        )
+        may_write = self.partitions.may_write
+        self.committer = Committer(
+            Store(connections.committing, schema, owner),
+            metrics,
+            Random(random.random()),
+            turns_max=limits.commit_turns_max,
+            may_write=may_write,
+        )
+        asking = Asking(
+            Store(connections.asking, schema, owner),
+            self.committer,
+            Random(random.random()),
+            connections_max=settings.database.pool_max,
+            tools={name.lower(): tool.function for name, tool in settings.tools.items()},
+            may_write=may_write,
+        )
+        self.supervisor = Supervisor(
+            self.store,
+            Plans(self.store),
+            self.committer,
+            asking,
+            World(policy_of(settings), ZoneInfo(settings.scripts.time_zone)),
+            metrics,
+            Random(random.random()),
+            actors_max=limits.actors_max,
+            idle_seconds_max=limits.idle_seconds_max,
+        )
+        self.listener = Listener(
+            connections.listen,
+            self.store,
+            metrics,
+            Random(random.random()),
+            heartbeat_seconds=daemon.heartbeat_seconds,
+            on_wake=self.supervisor.wake,
+            on_listen=self.look,
+        )
+        self.fetcher = Fetcher(
+            self.store,
+            self.supervisor,
+            self.listener,
+            self.partitions,
+            metrics,
+            Random(random.random()),
+            batch_max=limits.message_batch_max,
+            sweep_seconds=daemon.sweep_seconds,
+        )
+        self.scheduler = Scheduler(
+            self.store,
+            self.supervisor,
+            self.partitions,
+            metrics,
+            Random(random.random()),
+            batch_max=limits.due_batch_max,
+            sweep_seconds=daemon.sweep_seconds,
+        )
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    # ── what others call ──
+
+    async def deploy(
+        self, scripts: Path | Mapping[str, str], bot_id: UUID = EVERY_BOT, *, withdraw: bool = False
+    ) -> Deployment:
+        """Compile and store scripts; see daemon.deploy."""
+        pool = self.connections.looking
+        return await deploy(self.store, pool, scripts, self.settings, bot_id=bot_id, withdraw=withdraw)
+
+    def look(self) -> None:
+        """Look for messages and for what is due now, as a sweep does: the clock may have been moved."""
+        self.supervisor.sweep()
+        self.supervisor.wake(None)
+        self.supervisor.due_bell.ring()
+
+    async def idle(self) -> None:
+        """Return when nothing moves: no turn under way, no message that can be heard, nothing due."""
+        while True:
+            if not self._moving():
+                supervisor = self.supervisor
+                messages = await self.store.fetch_messages(supervisor.held, 1)
+                due = await self.store.fetch_due(supervisor.held_due, 1)
+                if not messages and not due and not self._moving():
+                    return
+                self.look()
+            await asyncio.sleep(IDLE_POLL_SECONDS)
+
+    def _moving(self) -> bool:
+        looking = self.fetcher.looking or self.scheduler.looking
+        return looking or self.supervisor.busy or not self.committer.idle or not self.partitions.owned
+
+    # ── life ──
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Start every part, in a group that outlives the daemon."""
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "partitions": self.partitions.run,
+            "committer": self.committer.run,
+            "supervisor": self.supervisor.run,
+            "listener": self.listener.run,
+            "fetcher": self.fetcher.run,
+            "scheduler": self.scheduler.run,
+            "gauges": self._measure,
+            "lag": lambda: measure_loop_lag(self.metrics),
+            "readiness": self._watch_readiness,
+        }
+        for name, part in parts.items():
+            self._tasks[name] = tasks.create_task(self._supervised(name, part), name=name)
+
+    async def stop(self) -> None:
+        """End gracefully, within `stop_seconds_max`; what is not committed by then did not happen."""
+        self.readiness.hold("stop", "The daemon is stopping.")
+        await self._cancel("fetcher", "scheduler", "listener", "gauges", "lag", "readiness")
+        self.supervisor.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
+                while self.supervisor.present or not self.committer.idle:
+                    await asyncio.sleep(IDLE_POLL_SECONDS)
+        if self.supervisor.present:
+            log.warning("turns_dropped", executions=len(self.supervisor.present))
+        await self._cancel("supervisor", "committer", "partitions")
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS_MAX):
+                await self.partitions.release()
+        except Exception as error:  # the lease ends by itself
+            log.warning("partitions_not_released", error=str(error) or type(error).__name__)
+
+    async def _cancel(self, *names: str) -> None:
+        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _supervised(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part; one that fails by a mistake of ours is started anew, visibly, and nothing is lost by it."""
+        backoff = Backoff(0.05, 5.0, self._random)
+        while True:
+            try:
+                await part()
+                return
+            except Exception:
+                self.metrics.count_error("internal")
+                log.exception("part_restarted", part=name)
+            await backoff.pause()
+            self.look()
+
+    async def _take_over(self) -> None:
+        lost = await self.store.mark_lost(self.supervisor.present)
+        if lost:
+            log.warning("direct_executions_lost", executions=len(lost))
+
+    def _let_go(self) -> None:
+        self.supervisor.let_go_all()
+
+    async def _watch_readiness(self) -> None:
+        while True:
+            for about, reason in (
+                ("partitions", self.partitions.reason),
+                ("listener", None if self.listener.listening else "No notifications arrive: polling instead."),
+            ):
+                if reason is None:
+                    self.readiness.clear(about)
+                else:
+                    self.readiness.hold(about, reason)
+            self.readiness.clear("start")
+            await asyncio.sleep(READINESS_SECONDS)
+
+    async def _measure(self) -> None:
+        """Keep the gauges that only the database knows."""
+        while True:
+            self.metrics.actors.set(len(self.supervisor.present))
+            pool = self.connections.asking
+            self.metrics.set_pool(size=pool.get_size(), idle=pool.get_idle_size(), maximum=pool.get_max_size())
+            try:
+                backlog = await self.operators.measure_messages()
+                self.metrics.messages_pending.set(backlog.pending)
+                self.metrics.messages_pending_oldest_seconds.set(backlog.oldest_seconds or 0.0)
+                counts: dict[str, int] = {}
+                for (status, _), count in (await self.operators.count_executions()).items():
+                    counts[status] = counts.get(status, 0) + count
+                self.metrics.set_executions(counts)
+            except Exception as error:
+                log.debug("gauges_not_read", error=str(error))
+            await asyncio.sleep(METRICS_SECONDS)
+
+
+@asynccontextmanager
+async def run_daemon(
+    settings: Settings,
+    *,
+    dsn: str | None = None,
+    metrics: Metrics | None = None,
+    readiness: Readiness | None = None,
+    seed: int | None = None,
+    owner: str | None = None,
+    wait: bool = False,
+) -> AsyncIterator[Daemon]:
+    """Run a daemon while the block runs; leaving the block stops it gracefully.
+
+    `dsn` replaces the configured address. `seed` makes the randomness of scripts and pauses repeatable. With
+    `wait`, a database that is away is waited for. Raises SchemaProblem for an older or newer schema and, without
+    `wait`, what connecting raises. To be used inside one task: never across the `yield` of a fixture.
+    """
+    random = Random(SystemRandom().getrandbits(64) if seed is None else seed)
+    failure: Exception | None = None
+    async with AsyncExitStack() as stack:
+        connections = await stack.enter_async_context(
+            open_connections(settings, dsn or settings.database.url, wait=wait, random=random)
+        )
+        readiness = readiness or Readiness()
+        metrics = metrics or create_metrics()
+        daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name())
+        async with asyncio.TaskGroup() as tasks:
+            daemon.start(tasks)
+            try:
+                yield daemon
+            except Exception as error:  # told after the daemon has stopped, and not inside of an ExceptionGroup
+                failure = error
+            await daemon.stop()
+    if failure is not None:
+        raise failure

@@ -1,0 +1,90 @@
+"""Turns that ask the database: each runs in a transaction of its own, and commits in it.
+
+States of such a turn: *queued* (all connections for asking are in use), *open* (its transaction is open;
+every question runs under a savepoint), *committed*, *undone* (rolled back: the whole turn is run again from the
+last committed state, after a pause). These connections are never the committer's, so slow questions delay
+nobody but each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+import anyio
+import structlog
+
+from daemon.backoff import Backoff
+from daemon.committer import COMMITTED, STALE, Committer, Outcome, Refused
+from daemon.rows import LoadedExecution
+from daemon.store import Store
+from daemon.store_faults import Fault, fault_of
+from daemon.store_transaction import TOOL, TurnTransaction
+from daemon.turns import Asks, Ran, Running
+from engine.effects import Query
+from engine.events import Event, QueryFailed
+
+ATTEMPTS_MAX = 10  # with the pauses between them about a quarter of a minute
+RETRY_SECONDS_FIRST = 0.02
+RETRY_SECONDS_MAX = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Asking:
+    """Runs turns that ask, a bounded number at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        committer: Committer,
+        random: Random,
+        *,
+        connections_max: int,
+        tools: Mapping[str, str],
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`tools` maps the configured names, in lower case, to PostgreSQL functions."""
+        self._store = store
+        self._committer = committer
+        self._random = random
+        self._places = anyio.Semaphore(connections_max)
+        self._tools = tools
+        self._may_write = may_write
+
+    async def run(self, asks: Asks, again: Callable[[], Running]) -> tuple[Ran | None, Outcome]:
+        """Run the rest of a turn and commit it; `again` makes the turn anew for another attempt.
+
+        Returns the turn as it was run last, and its outcome. A turn that was rolled back for reasons that pass
+        is run again up to `ATTEMPTS_MAX` times, one whose connection was lost until the database is back.
+        """
+        backoff = Backoff(RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX, self._random)
+        while True:
+            try:
+                return await self._attempt(asks)
+            except Exception as error:
+                fault = fault_of(error)
+                if fault is Fault.REFUSED or (fault is Fault.AGAIN and backoff.attempts >= ATTEMPTS_MAX):
+                    return None, Refused(error)
+                log.info("turn_repeated", fault=fault.value, error=str(error))
+                await backoff.pause()
+            begun = await again().run()
+            if isinstance(begun, Ran):  # at another moment it need not ask
+                return begun, await self._committer.commit(begun.turn)
+            asks = begun
+
+    async def _attempt(self, asks: Asks) -> tuple[Ran, Outcome]:
+        running = asks.running
+        async with self._places, self._store.transaction() as transaction:
+            ran = await running.go_on(lambda query, row: self._ask(transaction, query, row))
+            written = self._may_write() and await transaction.commit_turn(ran.turn)
+        return ran, COMMITTED if written else STALE
+
+    async def _ask(self, transaction: TurnTransaction, query: Query, row: LoadedExecution) -> Event:
+        if query.name.startswith(TOOL):
+            name = query.name.removeprefix(TOOL)
+            function = self._tools.get(name.lower())
+            if function is None:
+                return QueryFailed(f"There is no tool {name} in the configuration of this daemon.", "tool")
+            query = Query(TOOL + function, query.arguments)
+        return await transaction.ask(query, row)

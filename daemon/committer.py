@@ -1,0 +1,208 @@
+"""Group commit: every turn that is ready when a connection is free goes into one transaction.
+
+States of a writer: *idle* (nothing is pending: the next turn wakes it), *writing* (a batch is on its
+connection; turns that become ready meanwhile collect for the next one), *troubled* (the database is away or
+refuses: the batch is kept, looked up and repeated until every turn of it has an outcome). Nobody waits for
+company: an idle writer commits one turn at once. A turn is never changed after it was handed over, and its
+outcome is one of Committed, Stale, Refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from time import perf_counter
+from typing import TypeAlias
+
+import anyio
+import structlog
+
+from daemon.backoff import Backoff
+from daemon.bell import Bell
+from daemon.metrics import Metrics
+from daemon.rows import Turn
+from daemon.store import Store
+from daemon.store_faults import Fault, fault_of
+
+RETRY_SECONDS_FIRST = 0.02
+RETRY_SECONDS_MAX = 5.0
+WRITERS = 2  # measured: two connections commit half as much again as one, four no more than two
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The turn is true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Somebody else moved the execution on, or this daemon no longer owns it: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The database will not have the turn, alone and however often: nothing was written."""
+
+    error: Exception
+
+
+Outcome: TypeAlias = Committed | Stale | Refused
+
+COMMITTED = Committed()
+STALE = Stale()
+
+
+@dataclass(slots=True)
+class _Pending:
+    turn: Turn
+    outcome: asyncio.Future[Outcome]
+
+
+class Committer:
+    """Takes turns over from actors and makes them true, many at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        random: Random,
+        *,
+        turns_max: int,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`may_write` says whether this daemon still owns its partitions; if not, every turn is stale."""
+        self._store = store
+        self._metrics = metrics
+        self._random = random
+        self._turns_max = turns_max
+        self._may_write = may_write
+        self._pending: deque[_Pending] = deque()
+        self._bells = [Bell() for _ in range(WRITERS)]
+        self._writing = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no turn is waiting or being written."""
+        return not self._pending and not self._writing
+
+    def commit(self, turn: Turn) -> asyncio.Future[Outcome]:
+        """Take a turn over; the future tells its outcome."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._pending.append(_Pending(turn, outcome))
+        for bell in self._bells:
+            if bell.rung:
+                break
+            if bell.awaited:
+                bell.ring()
+                break
+        return outcome
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for bell in self._bells:
+                tasks.start_soon(self._write, bell)
+
+    async def _write(self, bell: Bell) -> None:
+        while True:
+            if not self._pending:
+                await bell.wait()
+                continue
+            count = min(len(self._pending), self._turns_max)
+            batch = [self._pending.popleft() for _ in range(count)]
+            self._writing += 1
+            try:
+                await self._settle(batch)
+            except Exception as error:  # a mistake of ours: the turns must not wait for ever
+                log.exception("commit_mishandled")
+                _tell(batch, Refused(error))
+            finally:
+                self._writing -= 1
+
+    # ── one batch ──
+
+    async def _settle(self, batch: list[_Pending]) -> None:
+        """Give every turn of the batch its outcome, however long the database is away."""
+        backoff = Backoff(RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX, self._random)
+        in_doubt = False  # whether an earlier attempt may have been committed after all
+        while batch:
+            if not self._may_write():
+                _tell(batch, STALE)
+                return
+            try:
+                stale = await self._commit(batch)
+                if in_doubt and stale:
+                    await self._look_up(stale, backoff)
+                _tell(stale, STALE)
+                return
+            except Exception as error:
+                fault = fault_of(error)
+                self._metrics.count_error("database" if fault is Fault.REFUSED else "connection")
+                if fault is Fault.REFUSED:
+                    await self._apart(batch, error)
+                    return
+                log.warning("commit_repeated", turns=len(batch), fault=fault.value, error=str(error))
+            await backoff.pause()
+            if fault is Fault.LOST:
+                in_doubt = True
+                batch = await self._look_up(batch, backoff)
+
+    async def _commit(self, batch: list[_Pending]) -> list[_Pending]:
+        """Write a batch; return the turns that lost their race."""
+        started = perf_counter()
+        if len(batch) == 1:
+            written = {batch[0].turn.execution_id} if await self._store.commit_turn(batch[0].turn) else set()
+        else:
+            written = await self._store.commit_turns([p.turn for p in batch])
+        metrics = self._metrics
+        metrics.commit_seconds.observe(perf_counter() - started)
+        metrics.commit_turns.observe(len(batch))
+        metrics.turns.inc(len(written))
+        metrics.steps.inc(sum([p.turn.steps for p in batch]))
+        stale = []
+        for pending in batch:
+            if pending.turn.execution_id in written:
+                _tell((pending,), COMMITTED)
+            else:
+                stale.append(pending)
+        return stale
+
+    async def _apart(self, batch: list[_Pending], error: Exception) -> None:
+        """Commit the turns of a refused batch one by one, so that only the poisoned one is refused."""
+        if len(batch) == 1:
+            _tell(batch, Refused(error))
+            return
+        for pending in batch:
+            await self._settle([pending])
+
+    async def _look_up(self, batch: list[_Pending], backoff: Backoff) -> list[_Pending]:
+        """Ask what became of a batch whose answer was lost; return the turns that were not written so far.
+
+        A lost commit may still be under way on the server. The fence makes the repetition safe: it waits for
+        the row, comes back stale, and is looked up once more.
+        """
+        rest: list[_Pending] = []
+        for pending in batch:
+            while True:
+                try:
+                    turn = pending.turn
+                    if await self._store.turn_outcome(turn.execution_id, turn.revision):
+                        _tell((pending,), COMMITTED)
+                    else:
+                        rest.append(pending)
+                    break
+                except Exception as error:
+                    log.warning("outcome_unknown", turns=len(batch), error=str(error))
+                    await backoff.pause()
+        return rest
+
+
+def _tell(batch: Sequence[_Pending], outcome: Outcome) -> None:
+    for pending in batch:
+        if not pending.outcome.done():
+            pending.outcome.set_result(outcome)

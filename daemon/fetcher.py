@@ -1,0 +1,167 @@
+"""Finds messages: one query for all that can be heard, whenever there may be some.
+
+States: *dozing* (every insert notifies; a notification, a commit of ours that made somebody hear, or the sweep
+starts the next look), *awake* (inserts are silent, so it looks again and again with a short pause; entered when
+notifications come thick, because each of them serialises the commit that sends it), *falling asleep* (nothing was
+found: the doze protocol is tried; while transactions are in flight it looks again with a growing pause, and after
+success once more before it sleeps), *polling* (nobody would hear a notification: it looks with a pause that grows
+to POLL_SECONDS_MAX). An error of the database is waited out; the rows are still there afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from uuid import UUID
+
+import structlog
+
+from daemon.backoff import Backoff
+from daemon.listener import Listener
+from daemon.metrics import Metrics
+from daemon.partitions import Partitions
+from daemon.rows import PendingMessage
+from daemon.store import Store
+from daemon.store_faults import Fault, fault_of
+from daemon.supervisor import Supervisor
+
+AWAKE_SECONDS = 0.001  # between two looks while messages come thick: what one commit takes
+DUE_SECONDS = 0.02  # how long a start may go unseen while messages come thick
+FALLING_SECONDS_FIRST = 0.001
+FALLING_SECONDS_MAX = 0.05
+POLL_SECONDS_MAX = 0.25
+ROOM_SECONDS = 0.01
+WINDOW_SECONDS = 0.1  # over which traffic is judged:
+THICK_MESSAGES = 10  # as many messages in a window, …
+THICK_CONVERSATIONS = 4  # … of as many conversations, keep the daemon awake (one alone is served best dozing)
+THIN_MESSAGES = 5  # fewer in a window let it fall asleep
+
+log = structlog.get_logger(__name__)
+
+
+class Fetcher:
+    """The one task that fetches messages."""
+
+    def __init__(
+        self,
+        store: Store,
+        supervisor: Supervisor,
+        listener: Listener,
+        partitions: Partitions,
+        metrics: Metrics,
+        random: Random,
+        *,
+        batch_max: int,
+        sweep_seconds: float,
+    ) -> None:
+        self._store = store
+        self._supervisor = supervisor
+        self._listener = listener
+        self._partitions = partitions
+        self._metrics = metrics
+        self._batch_max = batch_max
+        self._sweep_seconds = sweep_seconds
+        self._trouble = Backoff(0.02, 5.0, random)
+        self._window = _Window(0.0)
+        self._falling = FALLING_SECONDS_FIRST
+        self._looked_due = 0.0
+        self.looking = False
+
+    async def run(self) -> None:
+        """Fetch until cancelled."""
+        while True:
+            try:
+                await self._round()
+                self._trouble.reset()
+            except Exception as error:
+                if fault_of(error) is Fault.REFUSED:
+                    raise
+                self._metrics.count_error("connection")
+                log.warning("fetch_repeated", error=str(error) or type(error).__name__)
+                self._supervisor.wake(None)
+                await self._trouble.pause()
+
+    async def _round(self) -> None:
+        if not self._partitions.owned:
+            await self._supervisor.messages_bell.wait(self._sweep_seconds)
+            self._supervisor.due_bell.ring()
+            return
+        if self._listener.dozing:
+            await self._sleep_and_look()
+        else:
+            await self._look_awake()
+
+    async def _sleep_and_look(self) -> None:
+        if not await self._supervisor.messages_bell.wait(self._sweep_seconds):
+            self._supervisor.sweep()
+            found = await self._look(None)
+            self._metrics.count_sweep(found=found > 0)
+            self._supervisor.due_bell.ring()
+            return
+        if not await self._look(self._supervisor.take_named()):
+            self._supervisor.due_bell.ring()  # what was notified was no message: a start, or an operator
+        elif self._window.thick:
+            await self._listener.wake_up()
+
+    async def _look_awake(self) -> None:
+        loop = asyncio.get_running_loop()
+        judged = self._window
+        found = await self._look(None)
+        if loop.time() - self._looked_due > DUE_SECONDS:
+            self._looked_due = loop.time()
+            self._supervisor.due_bell.ring()
+        if found:
+            self._falling = FALLING_SECONDS_FIRST
+        if self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES):
+            await asyncio.sleep(AWAKE_SECONDS)
+        elif not found and await self._listener.doze():
+            await self._look(None)
+            self._supervisor.due_bell.ring()
+        elif not found:
+            longest = FALLING_SECONDS_MAX if self._listener.listening else POLL_SECONDS_MAX
+            await self._supervisor.messages_bell.wait(self._falling)
+            self._falling = min(2 * self._falling, longest)
+
+    async def _look(self, partitions: frozenset[int] | None) -> int:
+        """Fetch until nothing more is found; return how many messages were handed on."""
+        supervisor, total = self._supervisor, 0
+        self.looking = True
+        try:
+            while True:
+                messages = await self._store.fetch_messages(supervisor.held, self._batch_max, partitions)
+                taken = await supervisor.deliver(messages) if messages else 0
+                total += taken
+                self._judge(messages)
+                if supervisor.short_of_room:
+                    supervisor.sweep()
+                    supervisor.wake(None)
+                    await asyncio.sleep(ROOM_SECONDS)
+                if len(messages) < self._batch_max:
+                    return total
+        finally:
+            self.looking = False
+
+    def _judge(self, messages: list[PendingMessage]) -> None:
+        """Count what was found into the window of now."""
+        now = asyncio.get_running_loop().time()
+        if now - self._window.since > WINDOW_SECONDS:
+            self._window = _Window(now)
+        self._window.messages += len(messages)
+        if len(self._window.conversations) < THICK_CONVERSATIONS:
+            self._window.conversations.update([m.execution_id for m in messages])
+
+
+class _Window:
+    """The traffic of a tenth of a second."""
+
+    __slots__ = ("conversations", "messages", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.messages = 0
+        self.conversations: set[UUID] = set()
+
+    @property
+    def thick(self) -> bool:
+        """Whether it is so much that notifications would cost their senders more than they are worth."""
+        return self.messages >= THICK_MESSAGES and len(self.conversations) >= THICK_CONVERSATIONS

@@ -1,0 +1,40 @@
+"""Storing the plans of a folder of scripts: all of them in one transaction, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from daemon.rows import StoredPlan
+from daemon.statements import query
+from daemon.store import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScripts:
+    """What a deployment changed: scripts whose new starts take another plan now, and scripts withdrawn."""
+
+    changed: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+
+
+async def store_scripts(
+    pool: Pool, plans: Sequence[StoredPlan], bot_id: UUID, withdraw: Collection[str] = ()
+) -> StoredScripts:
+    """Store plans, let new starts of their scripts take them, withdraw the named scripts. Twice is as good as once."""
+    changed, withdrawn = [], []
+    async with pool.acquire() as connection, connection.transaction():
+        # In the order of their names, so that two deployments at once wait for each other and no more.
+        for plan in sorted(plans, key=lambda p: p.script):
+            sources = msgspec.json.encode(plan.sources).decode()
+            row = (plan.hash, plan.script, plan.mode, plan.plan_json, sources, plan.engine_version)
+            await connection.execute(query("save_plan"), *row)
+            if await connection.fetchval(query("deploy_script"), bot_id, plan.script, plan.hash):
+                changed.append(plan.script)
+        for script in sorted(withdraw):
+            if await connection.fetchval(query("withdraw_script"), bot_id, script):
+                withdrawn.append(script)
+    return StoredScripts(tuple(changed), tuple(withdrawn))

@@ -1,0 +1,44 @@
+"""What an error of the database means for work that was under way: repeat it, look first, or blame the work."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import asyncpg
+
+
+class Fault(Enum):
+    """What to do about an error."""
+
+    LOST = "lost"  # the connection is gone: what was being committed may or may not have been
+    AGAIN = "again"  # rolled back for reasons that pass: a deadlock, a time-out, a full disk
+    REFUSED = "refused"  # the database will not have it, however often it is asked
+
+
+# SQLSTATE classes and codes after which the same work may succeed; the transaction was certainly undone.
+_AGAIN_CLASSES = frozenset({"40", "53", "58"})
+_AGAIN_CODES = frozenset(
+    {
+        "25006",  # read only: a standby, or a server that protects itself
+        "55P03",  # lock time-out
+        "57014",  # statement time-out
+    }
+)
+# The server ends the connection with these: shutdown, crash, start-up, idle too long.
+_LOST_CODES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Return what an exception out of the store means."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
+        return Fault.AGAIN
+    if isinstance(error, asyncpg.PostgresError):
+        code = error.sqlstate or ""
+        if code[:2] == "08" or code in _LOST_CODES:
+            return Fault.LOST
+        if code[:2] in _AGAIN_CLASSES or code in _AGAIN_CODES:
+            return Fault.AGAIN
+        return Fault.REFUSED
+    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError | EOFError):
+        return Fault.LOST
+    return Fault.REFUSED

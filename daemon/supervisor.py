@@ -1,0 +1,336 @@
+"""Who has an actor: finds what can be heard or is due, starts actors within ACTORS_MAX, lets idle ones go.
+
+States of an execution here: *absent* (a row, nothing in memory), *starting* (its checkpoint is being loaded,
+under the one lock that starts), *present* (registered, its coroutine runs), *leaving* (told to stop: no longer
+registered, so that what comes for it starts a new actor from the row). A message is *held* from the moment it is
+in a mailbox until the commit that used it up, or until its actor is gone; held ones are left out of a fetch. What
+cannot be taken now (no room, a full mailbox, a checkpoint of a newer engine) is *passed over* until there is room
+or the next sweep, so that it hides nobody behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from random import Random
+from uuid import UUID
+
+import anyio
+import structlog
+
+from daemon.actor import Actor, Surrounds
+from daemon.asking import Asking
+from daemon.backoff import Backoff
+from daemon.bell import Bell
+from daemon.committer import Committer
+from daemon.mailbox import Mailbox
+from daemon.metrics import Metrics
+from daemon.plans import Plans
+from daemon.rows import DueExecution, LoadedExecution, PendingMessage
+from daemon.store import Store
+from daemon.turns import World, standing_of, start_failed
+from engine.codec import UnreadablePlan
+from engine.errors import ScriptError
+from engine.plan import Plan
+from engine.state import UnreadableCheckpoint
+
+PASSED_OVER_MAX = 100_000
+SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """The actors of this daemon."""
+
+    def __init__(
+        self,
+        store: Store,
+        plans: Plans,
+        committer: Committer,
+        asking: Asking,
+        world: World,
+        metrics: Metrics,
+        random: Random,
+        *,
+        actors_max: int,
+        idle_seconds_max: float,
+    ) -> None:
+        self._store = store
+        self._plans = plans
+        self._committer = committer
+        self._metrics = metrics
+        self._random = random
+        self._actors_max = actors_max
+        self._idle_seconds_max = idle_seconds_max
+        self._actors: OrderedDict[UUID, Actor] = OrderedDict()  # the least recently used first
+        self._held: set[int] = set()
+        self._passed_over: set[int] = set()
+        self._passed_over_due: set[UUID] = set()
+        self._starting = anyio.Lock()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stopping = False
+        self._named: set[int] | None = set()
+        self.short_of_room = False
+        self.messages_bell = Bell()
+        self.due_bell = Bell()
+        self.due_at = 0.0
+        self._around = Surrounds(
+            committer,
+            asking,
+            world,
+            metrics,
+            self._held.difference_update,
+            self._look_again,
+            self._refill,
+            self._due_in,
+        )
+
+    # ── what others ask ──
+
+    @property
+    def held(self) -> set[int]:
+        """The ids of messages that a fetch must leave out."""
+        return self._held | self._passed_over if self._passed_over else self._held
+
+    @property
+    def held_due(self) -> list[UUID]:
+        """The executions whose due time is in hand: a mailbox has it, or its turn is on its way."""
+        busy = [a.id for a in self._actors.values() if a.busy or a.mailbox.due is not None]
+        return [*busy, *self._passed_over_due]
+
+    @property
+    def present(self) -> list[UUID]:
+        """The executions that have an actor."""
+        return list(self._actors)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any actor has something to do."""
+        return any(a.busy or not a.mailbox.empty for a in self._actors.values())
+
+    def sweep(self) -> None:
+        """Try again what was passed over."""
+        self.short_of_room = False
+        self._passed_over.clear()
+        self._passed_over_due.clear()
+
+    def wake(self, partition: int | None) -> None:
+        """Have messages fetched, of one partition or of all."""
+        if partition is None:
+            self._named = None
+        elif self._named is not None:
+            self._named.add(partition)
+        self.messages_bell.ring()
+
+    def take_named(self) -> frozenset[int] | None:
+        """Return the partitions that were named since the last call; None stands for all."""
+        named, self._named = self._named, set()
+        return None if named is None else frozenset(named)
+
+    def _look_again(self, session_id: UUID | None) -> None:
+        if session_id is not None:
+            self.wake(partition_of(session_id))
+
+    def _refill(self) -> None:
+        self.sweep()
+        self.wake(None)
+        self.due_bell.ring()
+
+    def _due_in(self, seconds: float) -> None:
+        """Wake the scheduler if it would sleep longer than that."""
+        if anyio.current_time() + seconds < self.due_at:
+            self.due_bell.ring()
+
+    # ── life ──
+
+    async def run(self) -> None:
+        """Hold actors until cancelled."""
+        async with asyncio.TaskGroup() as tasks:  # anyio's tasks take twice the memory, and there are many
+            self._tasks = tasks
+            while True:
+                await asyncio.sleep(self._idle_seconds_max / SCANS_PER_IDLE)
+                self._passivate_idle()
+
+    def stop(self) -> None:
+        """Start nothing more; every actor leaves when its turn is over."""
+        self._stopping = True
+        for actor in list(self._actors.values()):
+            actor.mailbox.close()
+
+    def passivate_all(self) -> None:
+        """Let every idle actor go."""
+        for actor in list(self._actors.values()):
+            if actor.may_passivate:
+                self._leave(actor)
+
+    def let_go_all(self) -> None:
+        """Drop every actor with what it holds: the partitions are another's now."""
+        for actor in list(self._actors.values()):
+            self._leave(actor)
+
+    # ── what comes in ──
+
+    async def deliver(self, messages: Sequence[PendingMessage]) -> int:
+        """Hand messages to their actors, starting those that are absent; return how many were taken."""
+        taken = 0
+        strangers: dict[UUID, list[PendingMessage]] = {}
+        for message in messages:
+            actor = self._actors.get(message.execution_id)
+            if actor is None:
+                strangers.setdefault(message.execution_id, []).append(message)
+            else:
+                taken += self._put(actor, message)
+        if strangers:
+            async with self._starting:
+                await self._start([i for i in strangers if i not in self._actors])
+                for execution_id, waiting in strangers.items():
+                    actor = self._actors.get(execution_id)
+                    if actor is None:
+                        self._pass_over(waiting)
+                    else:
+                        taken += sum([self._put(actor, message) for message in waiting])
+        return taken
+
+    async def deliver_due(self, due: Sequence[DueExecution]) -> int:
+        """Hand due times to their actors, starting those that are absent; return how many were taken."""
+        taken = 0
+        async with self._starting:
+            await self._start([d.id for d in due if d.id not in self._actors])
+            for item in due:
+                actor = self._actors.get(item.id)
+                if actor is None:
+                    self._passed_over_due.add(item.id)
+                else:
+                    self._use(actor)
+                    actor.mailbox.put_due(item)
+                    taken += 1
+        return taken
+
+    def _put(self, actor: Actor, message: PendingMessage) -> bool:
+        if message.id in self._held:
+            return False
+        if not actor.mailbox.put(message):
+            self._pass_over((message,))
+            return False
+        self._held.add(message.id)
+        self._use(actor)
+        return True
+
+    def _use(self, actor: Actor) -> None:
+        self._actors.move_to_end(actor.id)
+        actor.last_used = anyio.current_time()
+
+    def _pass_over(self, messages: Iterable[PendingMessage]) -> None:
+        if len(self._passed_over) < PASSED_OVER_MAX:
+            self._passed_over.update(m.id for m in messages)
+
+    # ── starting ──
+
+    async def _start(self, ids: list[UUID]) -> None:
+        """Start actors for executions that have none, as many as there is room for. Under the lock."""
+        room = self._make_room(len(ids))
+        self.short_of_room = room < len(ids)
+        if not room or self._stopping:
+            return
+        rows = await self._store.load_executions(ids[:room])
+        plans = await self._plans.load({row.plan_hash for row in rows})
+        if any(row.mode == "direct" and row.turn > 0 for row in rows):
+            # Its state was in the memory of an actor that is gone; whoever looks at the row shall see it.
+            await self._store.mark_lost(self.present)
+        for row in rows:
+            if row.status in ("running", "waiting") and (row.mode != "direct" or row.turn == 0):
+                await self._start_one(row, plans[row.plan_hash])
+
+    async def _start_one(self, row: LoadedExecution, plan: Plan | UnreadablePlan) -> None:
+        if isinstance(plan, UnreadablePlan):
+            await self._park(row.id, row.revision, plan)
+            return
+        try:
+            standing = standing_of(row, plan)
+        except UnreadableCheckpoint as error:
+            if error.newer:
+                log.info("execution_deferred", execution=str(row.id), reason=str(error))
+                return
+            await self._park(row.id, row.revision, error)
+            return
+        except ScriptError as error:
+            await self._committer.commit(start_failed(row, plan, error))
+            return
+        assert self._tasks is not None, "actors live inside run()"
+        actor = Actor(standing, self._around, Random(self._random.getrandbits(64)))
+        actor.last_used = anyio.current_time()
+        self._actors[row.id] = actor
+        self._metrics.actors_started.inc()
+        self._tasks.create_task(self._live(actor))
+
+    def _make_room(self, wanted: int) -> int:
+        """Let the least recently used idle actors go; return how many may start, `wanted` at most."""
+        room = self._actors_max - len(self._actors)
+        if room < wanted:
+            idle = [a for a in self._actors.values() if a.may_passivate]
+            for actor in idle[: wanted - room]:
+                self._leave(actor)
+                self._metrics.actors_passivated.inc()
+            room = self._actors_max - len(self._actors)
+        return max(0, min(room, wanted))
+
+    # ── one actor's life ──
+
+    async def _live(self, actor: Actor) -> None:
+        try:
+            await actor.run()
+        except Exception as error:
+            await self._park(actor.id, actor.standing.revision, error)
+        finally:
+            self._forget(actor)
+
+    def _leave(self, actor: Actor) -> None:
+        """Tell an actor to stop, and have what comes for it from now on start another."""
+        actor.mailbox.close()
+        if self._actors.get(actor.id) is actor:
+            del self._actors[actor.id]
+
+    def _forget(self, actor: Actor) -> None:
+        if self._actors.get(actor.id) is actor:
+            del self._actors[actor.id]
+        mailbox: Mailbox = actor.mailbox
+        if mailbox.messages or actor.in_hand is not None:
+            self._held.difference_update([m.id for m in mailbox.messages])
+            self._held.discard(actor.in_hand or 0)
+            self._look_again(actor.standing.row.session_id)
+        if mailbox.due is not None:
+            self.due_bell.ring()
+        if self._passed_over or self._passed_over_due:  # there is room now
+            self._refill()
+
+    def _passivate_idle(self) -> None:
+        oldest = anyio.current_time() - self._idle_seconds_max
+        for actor in list(self._actors.values()):
+            if actor.last_used > oldest:
+                break
+            if actor.may_passivate:
+                self._leave(actor)
+                self._metrics.actors_passivated.inc()
+
+    async def _park(self, execution_id: UUID, revision: int, error: Exception) -> None:
+        """Put an execution aside with its error, for the operator to see; its state stays as it is."""
+        problem = f"{type(error).__name__}: {error}"
+        log.error("execution_parked", execution=str(execution_id), problem=problem, exc_info=error)
+        unreadable = isinstance(error, UnreadableCheckpoint | UnreadablePlan)
+        self._metrics.count_error("checkpoint" if unreadable else "poison")
+        backoff = Backoff(0.05, 5.0, self._random)
+        while True:
+            try:
+                await self._store.park(execution_id, revision, problem)
+                return
+            except Exception as trouble:
+                log.warning("park_repeated", execution=str(execution_id), error=str(trouble))
+                await backoff.pause()
+
+
+def partition_of(session_id: UUID) -> int:
+    """Return the partition of a session, as workflow_partition in the schema computes it."""
+    return sha256(session_id.bytes).digest()[0]

@@ -1,0 +1,350 @@
+"""One turn: what comes in goes through the engine and becomes one row-to-be, `daemon.rows.Turn`.
+
+Nothing here waits for anything but its own next slice, and nothing here writes: what a turn does becomes
+true when it is committed, all of it or none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from random import Random
+from time import perf_counter_ns
+from typing import TypeAlias
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from daemon import history
+from daemon.history import attachments_of, went_out
+from daemon.rows import DueExecution, LoadedExecution, PendingMessage, Status, Turn
+from engine.effects import Effect, Log, Query, Reply, Shown
+from engine.errors import ScriptError
+from engine.events import Event, MessageReceived, TimedOut
+from engine.expressions import Moment
+from engine.plan import Plan
+from engine.policy import Policy
+from engine.state import ExecutionState, StateTooLarge, decode_state, encode_state
+from engine.stepper import Continue, Done, Failure, StepResult, advance, begin, deliver
+from engine.waits import ForMessage, deadline_of, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an execution stands between two turns: what its actor holds in memory. `row` is the row it was
+    loaded from, for what never changes of it; its `state_json` is dropped, `state` is that."""
+
+    row: LoadedExecution
+    plan: Plan
+    state: ExecutionState
+    revision: int
+    turn: int
+    status: Status
+
+    @property
+    def id(self) -> UUID:
+        """The execution's id."""
+        return self.row.id
+
+    @property
+    def direct(self) -> bool:
+        """Whether nothing but the memory of this process holds the state."""
+        return self.plan.mode == "direct"
+
+    @property
+    def hears(self) -> bool:
+        """Whether a message of the session would be heard now."""
+        return self.status == "waiting" and isinstance(self.state.wait, ForMessage)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no turn can follow."""
+        return self.status in ("completed", "failed", "cancelled", "lost")
+
+
+# ── what makes a turn begin ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message for the open question."""
+
+    message: PendingMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Misdirected:
+    """A message that answers a question which is no longer open: consumed without being heard."""
+
+    message: PendingMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """The deadline of the wait has passed on the database's clock."""
+
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The execution is to run, or to look again at what it waits for: a start, a resume, a retry."""
+
+    now: datetime
+
+
+Cue: TypeAlias = Heard | Misdirected | Elapsed | Begun
+
+
+def cue_of_message(standing: Standing, message: PendingMessage) -> Cue | None:
+    """Return what a message does to an execution, or None where it cannot be heard now.
+
+    A message that was written after the deadline of the question came too late, whichever of the two was
+    read first: the time-out is then what happens, and the message is left for the next HEAR.
+    """
+    wait = standing.state.wait
+    if standing.status != "waiting" or not isinstance(wait, ForMessage):
+        return None
+    if message.prompt_id is not None and message.prompt_id != wait.prompt_id:
+        return Misdirected(message)
+    if wait.deadline is not None and wait.deadline <= message.created_at:
+        return Elapsed(message.now)
+    return Heard(message)
+
+
+def cue_of_due(standing: Standing, due: DueExecution) -> Cue | None:
+    """Return what a due time does to an execution, or None where it belongs to an older revision."""
+    if due.revision != standing.revision:
+        return None
+    deadline = deadline_of(standing.state.wait)
+    if deadline is not None and deadline <= due.now:
+        return Elapsed(due.now)
+    return Begun(due.now)
+
+
+def standing_of(loaded: LoadedExecution, plan: Plan) -> Standing:
+    """Return where a stored execution stands. Raises UnreadableCheckpoint, and ScriptError for parameters
+    that no variable can hold."""
+    state = decode_state(loaded.state_json)
+    if loaded.turn == 0:
+        state = begin(plan, state.variables)
+    row = replace(loaded, state_json="")
+    return Standing(row, plan, state, loaded.revision, loaded.turn, loaded.status)
+
+
+# ── running it ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What every turn of this daemon is given: the limits and manners of scripts, and the zone of their dates."""
+
+    policy: Policy
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A turn that is over: the row to commit, where the execution stands once it is, the lines to log."""
+
+    turn: Turn
+    after: Standing
+    logs: tuple[Log, ...]
+    failure: Failure | None
+    started_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """A turn that cannot go on without the database: `go_on` runs the rest inside a transaction."""
+
+    running: Running
+
+
+Ask: TypeAlias = Callable[[Query, LoadedExecution], Awaitable[Event]]
+
+
+def now_of(cue: Cue) -> datetime:
+    """Return the database's time when the cue was read."""
+    return cue.message.now if isinstance(cue, Heard | Misdirected) else cue.now
+
+
+def moment_of(cue: Cue, standing: Standing, world: World, random: Random) -> Moment:
+    """Return the clock, zone and randomness of a turn: the database's time, read with the rows."""
+    now = now_of(cue)
+    session = str(standing.row.session_id) if standing.row.session_id else ""
+    return Moment(now, random, world.zone, session)
+
+
+class Running:
+    """One turn while it runs. Every attempt at a turn is a Running of its own."""
+
+    __slots__ = ("cue", "effects", "moment", "result", "standing", "started", "steps", "world")
+
+    def __init__(self, standing: Standing, cue: Cue, world: World, random: Random) -> None:
+        self.standing = standing
+        self.cue = cue
+        self.world = world
+        self.moment = moment_of(cue, standing, world, random)
+        self.effects: list[Effect] = []
+        self.steps = 0
+        self.started = perf_counter_ns()
+        self.result: StepResult | None = None
+
+    async def run(self) -> Ran | Asks:
+        """Run the turn, or its part up to the first question to the database."""
+        state = self._first_state()
+        if state is None:
+            return self._unchanged()
+        result = self._slice(state)
+        while isinstance(result, Continue):
+            if result.query is not None:
+                return Asks(self)
+            await asyncio.sleep(0)  # an endless loop must not starve the other conversations
+            result = self._slice(result.state)
+        return self._finish(result)
+
+    async def go_on(self, ask: Ask) -> Ran:
+        """Run the rest of a turn that asks, each question answered by `ask`."""
+        result = self.result
+        while isinstance(result, Continue):
+            if result.query is None:
+                await asyncio.sleep(0)
+                result = self._slice(result.state)
+            else:
+                result = self._slice(deliver(result.state, await ask(result.query, self.standing.row)))
+        assert result is not None
+        return self._finish(result)
+
+    def _first_state(self) -> ExecutionState | None:
+        state = self.standing.state
+        match self.cue:
+            case Heard(message=message):
+                return deliver(state, MessageReceived(message.content, attachments_of(message)))
+            case Elapsed():
+                return deliver(state, TimedOut())
+            case Misdirected():
+                return None
+            case Begun():
+                return state if state.wait is None else None
+
+    def _slice(self, state: ExecutionState) -> StepResult:
+        result = advance(self.standing.plan, state, self.moment, self.world.policy, self.steps)
+        self.steps += result.steps
+        self.effects += result.effects
+        self.result = result
+        return result
+
+    def _finish(self, result: StepResult) -> Ran:
+        assert not isinstance(result, Continue)
+        failure = result.failure if isinstance(result, Done) else None
+        status: Status = "waiting"
+        if isinstance(result, Done):
+            status = "failed" if failure else "completed"
+        try:
+            text = self._encode(result.state)
+        except (StateTooLarge, ValueError) as error:
+            return self._too_large(result, error)
+        return self._ran(result.state, text, status, failure)
+
+    def _too_large(self, result: StepResult, error: Exception) -> Ran:
+        """End the execution with the state of before the turn, which was stored once and so can be again."""
+        step = self.standing.plan.steps.get(result.state.current_step)
+        failure = Failure(
+            str(error),
+            "limit",
+            step.place.script if step else self.standing.plan.script,
+            step.place.line if step else 0,
+            step.place.number if step else 0,
+            self.standing.plan.source_line(step) if step else "",
+        )
+        self.effects = [e for e in self.effects if isinstance(e, Shown)]
+        before = self.standing.state
+        try:
+            text = self._encode(before)
+        except (StateTooLarge, ValueError):  # the parameters of the start alone are too large
+            before = begin(self.standing.plan)
+            text = self._encode(before)
+        return self._ran(before, text, "failed", failure)
+
+    def _encode(self, state: ExecutionState) -> str:
+        if self.standing.direct:
+            step = state.current_step
+            return f'{{"version":1,"variables":{{}},"step_index":{step}}}'
+        return encode_state(state, self.world.policy.state_bytes_max)
+
+    def _unchanged(self) -> Ran:
+        """Return the turn that only records what came in, and puts back the status and the deadline."""
+        state = self.standing.state
+        return self._ran(state, self._encode(state), "waiting", None)
+
+    def _ran(self, state: ExecutionState, text: str, status: Status, failure: Failure | None) -> Ran:
+        before = self.standing
+        wait = state.wait if status == "waiting" else None
+        replies = tuple([e for e in self.effects if isinstance(e, Reply)])
+        logs = tuple([e for e in self.effects if isinstance(e, Log)])
+        turn = Turn(
+            execution_id=before.id,
+            revision=before.revision,
+            number=before.turn + 1,
+            session_id=before.row.session_id,
+            state_json=text,
+            current_step=state.current_step,
+            from_step=before.state.current_step,
+            status=status,
+            wait_kind=kind_of(wait),
+            wake_at=deadline_of(wait),
+            consumed=consumed_by(self.cue),
+            replies=replies,
+            came_in=came_in(self.cue, before, self.effects),
+            went_out=went_out(before.state, wait, replies, logs, failure),
+            problem=str(failure) if failure else None,
+            steps=self.steps,
+            duration_us=(perf_counter_ns() - self.started) // 1000,
+        )
+        after = Standing(before.row, before.plan, state, before.revision + 1, before.turn + 1, status)
+        return Ran(turn, after, logs, failure, self.started)
+
+
+def start_failed(loaded: LoadedExecution, plan: Plan, error: ScriptError) -> Turn:
+    """Return the first turn of an execution whose parameters no variable can hold: it fails at once."""
+    failure = Failure(error.message, error.kind, plan.script, 0, plan.main.first, "")
+    state = begin(plan)
+    return Turn(
+        execution_id=loaded.id,
+        revision=loaded.revision,
+        number=loaded.turn + 1,
+        session_id=loaded.session_id,
+        state_json=encode_state(state),
+        current_step=state.current_step,
+        from_step=state.current_step,
+        status="failed",
+        wait_kind=None,
+        wake_at=None,
+        consumed=(),
+        replies=(),
+        came_in=history.START,
+        went_out=went_out(state, None, (), (), failure),
+        problem=str(failure),
+        steps=0,
+        duration_us=0,
+    )
+
+
+def consumed_by(cue: Cue) -> tuple[int, ...]:
+    """Return the ids of the messages that a turn uses up."""
+    return (cue.message.id,) if isinstance(cue, Heard | Misdirected) else ()
+
+
+def came_in(cue: Cue, before: Standing, effects: list[Effect]) -> str:
+    """Return what a turn began with, as the history's JSON."""
+    match cue:
+        case Heard(message=message):
+            return history.heard(message, before.state.wait, effects)
+        case Misdirected(message=message):
+            return history.misdirected(message)
+        case Elapsed():
+            return history.TIMEOUT
+        case Begun():
+            return history.START if before.turn == 0 else history.RESUME

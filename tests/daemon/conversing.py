@@ -1,0 +1,116 @@
+"""Holding conversations with a real daemon on a real database, in the words of a chat."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from daemon.app import Daemon, run_daemon
+from daemon.rows import ShownExecution
+from daemon.settings import Settings, load_settings
+
+TICKET = """
+#workflow
+TALK "Describe the issue"
+HEAR description
+TALK "Ticket for ${description}"
+"""
+
+ECHO = """
+#workflow
+DO
+  HEAR x
+  TALK "you said ${x}"
+LOOP
+"""
+
+
+def settings_of(**flags: object) -> Settings:
+    """Return the defaults, with `section__key=value` changed; sweeps are rare, so that no test passes by one."""
+    given: dict[str, object] = {"daemon.sweep_seconds": 3600.0, "http.listen": ""}
+    given |= {key.replace("__", "."): value for key, value in flags.items()}
+    return load_settings(flags=given, environ={}, directory=Path("/"))
+
+
+class Chat:
+    """A daemon, and clients that talk to it."""
+
+    def __init__(self, daemon: Daemon, dsn: str) -> None:
+        self.daemon = daemon
+        self.dsn = dsn
+
+    async def start(self, script: str, session: UUID | None = None, **params: Any) -> tuple[UUID, UUID]:
+        """Start a script; return session and execution once nothing moves any more."""
+        session = session or uuid4()
+        execution = await self.daemon.clients.start(script, session_id=session, params=params)
+        await self.daemon.idle()
+        return session, execution
+
+    async def say(self, session: UUID, *texts: str) -> list[str]:
+        """Say something, wait until nothing moves, and return what the bot said since last asked."""
+        for text in texts:
+            assert await self.daemon.clients.send(session, text) is not None
+        await self.daemon.idle()
+        return await self.said(session)
+
+    async def said(self, session: UUID) -> list[str]:
+        """Return what the bot said to the session and nobody has taken yet."""
+        return [reply.content for reply in await self.daemon.clients.take_replies(session, 1000)]
+
+    async def show(self, execution: UUID) -> ShownExecution:
+        """Return all about an execution."""
+        shown = await self.daemon.operators.show_execution(execution)
+        assert shown is not None
+        return shown
+
+    async def status(self, execution: UUID) -> str:
+        """Return an execution's status."""
+        return (await self.show(execution)).listed.status
+
+    async def later(self, seconds: float) -> None:
+        """Move the clock of the schema ahead, and wait until nothing moves."""
+        await execute(self.dsn, CLOCK.format(seconds=seconds))
+        self.daemon.look()
+        await self.daemon.idle()
+
+
+CLOCK = """
+create or replace function workflow_now() returns timestamptz
+    stable parallel safe language sql return now() + make_interval(secs => {seconds})
+"""
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    """Run statements on a connection of their own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def fetch(dsn: str, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+    """Run a query on a connection of its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+        return rows
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def chatting(
+    dsn: str, scripts: Mapping[str, str] | None = None, **flags: object
+) -> AsyncIterator[Chat]:
+    """Run a daemon with some scripts deployed; `flags` are settings, `section__key=value`."""
+    async with run_daemon(settings_of(**flags), dsn=dsn, seed=7) as daemon:
+        deployment = await daemon.deploy(scripts or {"ticket.bas": TICKET, "echo.bas": ECHO})
+        assert not deployment.refused, [p.render() for p in deployment.problems]
+        yield Chat(daemon, dsn)
