@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.cpu import children_of, cpu_seconds
 from bench.load import Latencies, converse, drain, end_conversations, start_conversations
 from bench.server import HERE, Pgbench, create_database, prepare_pgbench, run_pgbench, server
 from daemon.embedded import Running
@@ -70,7 +71,11 @@ async def measure(running: Running, arguments: argparse.Namespace) -> None:
             show_reference(number, references[-1])
             for count in CONVERSATIONS:
                 sessions = await start_conversations(dsn, "echo.bas", count)
+                before = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
                 rate = await drain(dsn, sessions, TURNS_A_ROUND[count] * arguments.scale)
+                after = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
+                turns = count * TURNS_A_ROUND[count] * arguments.scale
+                spent = [(b - a) / turns * 1e6 for a, b in zip(before, after, strict=True)]
                 latencies = await converse(dsn, sessions, arguments.seconds, min(count, 16))
                 await end_conversations(dsn, sessions)
                 drained[count].append(rate)
@@ -78,7 +83,8 @@ async def measure(running: Running, arguments: argparse.Namespace) -> None:
                 print(
                     f"round {number}: {count:>5} conversations: {rate:>8,.0f} turns/s drained;"
                     f" closed loop {latencies.rate:>7,.0f} turns/s,"
-                    f" p50 {latencies.p50_ms:.2f} ms, p99 {latencies.p99_ms:.2f} ms",
+                    f" p50 {latencies.p50_ms:.2f} ms, p99 {latencies.p99_ms:.2f} ms;"
+                    f" CPU a turn: daemon {spent[0]:.0f} µs, PostgreSQL {spent[1]:.0f} µs",
                     flush=True,
                 )
     finally:
@@ -134,6 +140,7 @@ async def profile(running: Running, arguments: argparse.Namespace) -> None:
     """Print where the daemon's time goes while 1,000 conversations are drained."""
     dsn = await create_database(running, "stepwell")
     await prepare_stepwell(dsn)
+    await watch_statements(dsn)
     with tempfile.NamedTemporaryFile(suffix=".prof") as file:
         daemon = Daemon(dsn, file.name)
         try:
@@ -143,7 +150,36 @@ async def profile(running: Running, arguments: argparse.Namespace) -> None:
         finally:
             daemon.stop()
         print(f"{rate:,.0f} turns/s under the profiler")
+        await show_statements(dsn, 1000 * 20 * arguments.scale)
         pstats.Stats(file.name).sort_stats("tottime").print_stats(PROFILE_LINES)
+
+
+async def watch_statements(dsn: str) -> None:
+    """Have the server add up its time by statement."""
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("create extension pg_stat_statements")
+    finally:
+        await connection.close()
+
+
+async def show_statements(dsn: str, turns: int) -> None:
+    """Print where PostgreSQL's time went, by statement, in microseconds a turn."""
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "select calls, total_exec_time + total_plan_time as ms, rows, query from pg_stat_statements"
+            " where dbid = (select oid from pg_database where datname = current_database())"
+            " order by total_exec_time desc limit 12"
+        )
+    finally:
+        await connection.close()
+    for row in rows:
+        print(f"{row['ms'] * 1000 / turns:>8.1f} µs a turn, {row['calls']:>6} calls: {' '.join(row['query'].split())[:150]}")
 
 
 def main() -> None:
