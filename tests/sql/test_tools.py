@@ -66,6 +66,7 @@ ANSWERS: list[tuple[str, tuple[Any, ...], Value]] = [
     ("echo", ({"a": [1, None, "ü"]},), {"a": [1, None, "ü"]}),
     ("echo", ("text",), "text"),
     ("echo", (None,), None),
+    ("echo", ("\\u0000",), "\\u0000"),
     ("words", (["a", "b"],), "a+b"),
     ("on_day", ("2026-12-31",), "2027-01-01"),
 ]
@@ -130,11 +131,11 @@ async def test_f18_a_conflict_concerns_the_whole_turn(store: Store, asked: Loade
 
 async def test_f53_a_time_out_concerns_the_whole_turn(store: Store, asked: LoadedExecution, connection: Connection) -> None:
     await connection.execute("create table busy (x int); create function touch_busy() returns void language sql as $$ lock table busy $$")
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set lock_timeout = '20ms'")
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("lock table busy")
-    name = await connection.fetchval("select current_database()")
-    await connection.execute(f"alter database {name} set lock_timeout = '20ms'")
     await store._pool.expire_connections()
     with pytest.raises(asyncpg.LockNotAvailableError):
         await call(store, asked, "touch_busy")
