@@ -31,7 +31,9 @@ async def test_waiting_shows_the_open_question_whole(store: Store, connection: C
         "kind": "message", "prompt_id": "q1", "type": "menu", "prompt": "Which?", "choices": ["a", "b"], "tries_left": 2,
         "deadline": "2030-01-01T13:00:00+00:00", "secret": True,
     }  # fmt: skip
-    below = await ask(store, await start(connection, session), state_json=json.dumps({"wait": wait}), wake_at=CLOCK)
+    below = await ask(
+        store, await start(connection, session), state_json=json.dumps({"wait": wait}), wake_at=CLOCK
+    )
     top = await ask(
         store,
         await start(connection, session, "direct.bas"),
@@ -41,7 +43,12 @@ async def test_waiting_shows_the_open_question_whole(store: Store, connection: C
     await move_clock(connection, timedelta(minutes=5))
     rows = {row["execution_id"]: row for row in await connection.fetch("select * from workflow_waiting")}
     menu, timer = rows[below.id], rows[top.id]
-    assert (menu["kind"], menu["type"], menu["prompt"], json.loads(menu["choices"])) == ("message", "menu", "Which?", ["a", "b"])
+    assert (menu["kind"], menu["type"], menu["prompt"], json.loads(menu["choices"])) == (
+        "message",
+        "menu",
+        "Which?",
+        ["a", "b"],
+    )
     assert (menu["prompt_id"], menu["tries_left"], menu["secret"], menu["hears"]) == ("q1", 2, True, False)
     assert (menu["since"], menu["deadline"]) == (CLOCK, CLOCK + timedelta(hours=1))
     assert (timer["kind"], timer["deadline"], timer["hears"]) == ("time", CLOCK + timedelta(hours=12), True)
@@ -66,17 +73,26 @@ async def test_the_transcript_is_who_said_what_in_order(store: Store, connection
     pin = '{"kind": "message", "message": 2, "content": "1234", "shown": "****"}'
     await ask(store, started, came_in=pin, replies=(Reply("Thanks"),))
     said = await connection.fetch(
-        "select who, content from workflow_transcript where session_id = $1 order by at, execution_id, turn, position", session
+        "select who, content from workflow_transcript where session_id = $1 order by at, execution_id, turn, position",
+        session,
     )
     assert [tuple(row) for row in said] == [
         ("bot", "Name?"), ("user", "Ana"), ("bot", "Hi Ana"), ("bot", "PIN?"), ("user", "****"), ("bot", "Thanks"),
     ]  # fmt: skip
-    turns = await connection.fetch("select turn, from_step, to_step, script from workflow_history order by turn")
-    assert [tuple(row) for row in turns] == [(1, 1, 2, "ticket.bas"), (2, 1, 2, "ticket.bas"), (3, 1, 2, "ticket.bas")]
+    turns = await connection.fetch(
+        "select turn, from_step, to_step, script from workflow_history order by turn"
+    )
+    assert [tuple(row) for row in turns] == [
+        (1, 1, 2, "ticket.bas"),
+        (2, 1, 2, "ticket.bas"),
+        (3, 1, 2, "ticket.bas"),
+    ]
 
 
 def went_out(asked: bool = True, again: bool = False) -> str:
-    return json.dumps({"replies": 1, "prompt": {"prompt_id": "q"} if asked else None, "asked_again": again, "log": []})
+    return json.dumps(
+        {"replies": 1, "prompt": {"prompt_id": "q"} if asked else None, "asked_again": again, "log": []}
+    )
 
 
 def came_in(kind: str) -> str:
@@ -86,7 +102,9 @@ def came_in(kind: str) -> str:
 async def test_the_funnel_counts_where_people_go(store: Store, connection: Connection) -> None:
     async def turn(execution: UUID, kind: str, seconds: int = 0, **changes: Any) -> None:
         await move_clock(connection, timedelta(seconds=seconds))
-        await ask(store, execution, came_in=came_in(kind), **{"went_out": went_out(), "current_step": 2} | changes)
+        await ask(
+            store, execution, came_in=came_in(kind), **{"went_out": went_out(), "current_step": 2} | changes
+        )
 
     done = {"status": "completed", "wait_kind": None, "went_out": went_out(asked=False), "current_step": 9}
     answers, again, silent, gone, open_still = [await start(connection, uuid4()) for _ in range(5)]
@@ -104,4 +122,8 @@ async def test_the_funnel_counts_where_people_go(store: Store, connection: Conne
     counted = ("reached", "answered", "asked_again", "dropped")
     assert [first[name] for name in counted] == [5, 2, 1, 2]
     assert [second[name] for name in counted] == [1, 1, 0, 0]
-    assert (first["plan_hash"], first["seconds_to_answer_p50"], second["seconds_to_answer_p50"]) == ("p1", 20, 20)
+    assert (first["plan_hash"], first["seconds_to_answer_p50"], second["seconds_to_answer_p50"]) == (
+        "p1",
+        20,
+        20,
+    )
