@@ -50,7 +50,9 @@ async def asked(store: Store, connection: Connection) -> LoadedExecution:
     return await asking(store, connection, uuid4())
 
 
-async def call(store: Store, asked: LoadedExecution, name: str, *arguments: Value) -> QueryAnswered | QueryFailed:
+async def call(
+    store: Store, asked: LoadedExecution, name: str, *arguments: Value
+) -> QueryAnswered | QueryFailed:
     async with store.transaction() as transaction:
         return await transaction.ask(Query(f"tool:{name}", arguments), asked)
 
@@ -66,6 +68,7 @@ ANSWERS: list[tuple[str, tuple[Any, ...], Value]] = [
     ("echo", ({"a": [1, None, "ü"]},), {"a": [1, None, "ü"]}),
     ("echo", ("text",), "text"),
     ("echo", (None,), None),
+    ("echo", ("\\u0000",), "\\u0000"),
     ("words", (["a", "b"],), "a+b"),
     ("on_day", ("2026-12-31",), "2027-01-01"),
 ]
@@ -97,7 +100,9 @@ async def test_a_refusal_is_an_answer_with_a_sentence(store: Store, asked: Loade
         assert sentence in answer.message
 
 
-async def test_the_transaction_goes_on_after_a_refusal(store: Store, connection: Connection, asked: LoadedExecution) -> None:
+async def test_the_transaction_goes_on_after_a_refusal(
+    store: Store, connection: Connection, asked: LoadedExecution
+) -> None:
     async with store.transaction() as transaction:
         first = await transaction.ask(Query("tool:create_ticket", ("one",)), asked)
         assert isinstance(await transaction.ask(Query("tool:breaks", ("x",)), asked), QueryFailed)
@@ -128,21 +133,29 @@ async def test_f18_a_conflict_concerns_the_whole_turn(store: Store, asked: Loade
         await call(store, asked, "conflicts")
 
 
-async def test_f53_a_time_out_concerns_the_whole_turn(store: Store, asked: LoadedExecution, connection: Connection) -> None:
-    await connection.execute("create table busy (x int); create function touch_busy() returns void language sql as $$ lock table busy $$")
+async def test_f53_a_time_out_concerns_the_whole_turn(
+    store: Store, asked: LoadedExecution, connection: Connection
+) -> None:
+    await connection.execute(
+        "create table busy (x int); create function touch_busy() returns void language sql as $$ lock table busy $$"
+    )
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set lock_timeout = '20ms'")
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("lock table busy")
-    name = await connection.fetchval("select current_database()")
-    await connection.execute(f"alter database {name} set lock_timeout = '20ms'")
     await store._pool.expire_connections()
     with pytest.raises(asyncpg.LockNotAvailableError):
         await call(store, asked, "touch_busy")
     await transaction.rollback()
 
 
-async def test_a_lost_connection_is_no_answer(store: Store, asked: LoadedExecution, connection: Connection) -> None:
-    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)):
+async def test_a_lost_connection_is_no_answer(
+    store: Store, asked: LoadedExecution, connection: Connection
+) -> None:
+    with pytest.raises(
+        (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
+    ):
         async with store.transaction() as transaction:
             await connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'stepwell' and state like 'idle in%'"
@@ -155,7 +168,9 @@ async def test_variables_are_set_with_the_turn_and_read_back(store: Store, asked
     async with store.transaction() as transaction:
         for kind in ("session_variable", "bot_memory"):
             assert await transaction.ask(Query(f"get_{kind}", ("k",)), asked) == QueryAnswered(None)
-            assert await transaction.ask(Query(f"set_{kind}", ("k", {"a": [1]})), asked) == QueryAnswered({"a": [1]})
+            assert await transaction.ask(Query(f"set_{kind}", ("k", {"a": [1]})), asked) == QueryAnswered(
+                {"a": [1]}
+            )
             assert await transaction.ask(Query(f"get_{kind}", ("k",)), asked) == QueryAnswered({"a": [1]})
         assert isinstance(await transaction.ask(Query("get_bot_memory", ("a\0b",)), asked), QueryFailed)
         assert await transaction.commit_turn(turn_of(asked))
