@@ -106,9 +106,7 @@ async def fetch(dsn: str, statement: str, *arguments: Any) -> list[asyncpg.Recor
 
 
 @asynccontextmanager
-async def chatting(
-    dsn: str, scripts: Mapping[str, str] | None = None, **flags: object
-) -> AsyncIterator[Chat]:
+async def chatting(dsn: str, scripts: Mapping[str, str] | None = None, **flags: object) -> AsyncIterator[Chat]:
     """Run a daemon with some scripts deployed; `flags` are settings, `section__key=value`."""
     async with run_daemon(settings_of(**flags), dsn=dsn, seed=7) as daemon:
         deployment = await daemon.deploy(scripts or {"ticket.bas": TICKET, "echo.bas": ECHO})

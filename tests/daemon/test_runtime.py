@@ -56,9 +56,7 @@ async def test_f22_f24_every_message_is_heard_once_and_in_order(database: str) -
                 await chat.daemon.clients.send(session, word)
             tasks.create_task(chat.daemon.idle())
         assert await chat.said(session) == [f"you said {w}" for w in words]
-        turns = await fetch(
-            database, "select count(*) n from workflow_turns where execution_id = $1", execution
-        )
+        turns = await fetch(database, "select count(*) n from workflow_turns where execution_id = $1", execution)
         assert turns[0]["n"] == 251
 
 
@@ -80,9 +78,7 @@ async def test_f26_a_message_whose_row_became_visible_late_is_heard(database: st
         slow = await asyncpg.connect(database)
         transaction = slow.transaction()
         await transaction.start()
-        await slow.execute(
-            "insert into workflow_messages (session_id, content) values ($1, 'first')", session
-        )
+        await slow.execute("insert into workflow_messages (session_id, content) values ($1, 'first')", session)
         assert await chat.say(session, "second") == ["you said second"]
         await transaction.commit()
         await slow.close()
@@ -117,18 +113,14 @@ async def test_f27_answer_and_time_out_at_once_one_wins(database: str, daemon_fi
     async with chatting(database, {"t.bas": ASK_IN_TIME}) as chat:
         session, _ = await chat.start("t.bas")
     if daemon_first:
-        await fetch(
-            database, "insert into workflow_messages (session_id, content) values ($1, 'in time')", session
-        )
+        await fetch(database, "insert into workflow_messages (session_id, content) values ($1, 'in time')", session)
     await execute(
         database,
         "create or replace function workflow_now() returns timestamptz stable parallel safe language sql "
         "return now() + interval '2 minutes'",
     )
     if not daemon_first:
-        await fetch(
-            database, "insert into workflow_messages (session_id, content) values ($1, 'too late')", session
-        )
+        await fetch(database, "insert into workflow_messages (session_id, content) values ($1, 'too late')", session)
     async with chatting(database, {"t.bas": ASK_IN_TIME}) as chat:
         await chat.daemon.idle()
         expected = ["a is in time"] if daemon_first else ["a is nothing", "b is too late"]
@@ -212,7 +204,7 @@ async def test_pause_resume_cancel_and_retry_reach_a_living_actor(database: str)
 
 
 async def test_f47_a_state_that_is_too_large_fails_with_the_state_of_before(database: str) -> None:
-    script = '#workflow\nHEAR a\nDO\n a = a & a\n HEAR b\nLOOP\n'
+    script = "#workflow\nHEAR a\nDO\n a = a & a\n HEAR b\nLOOP\n"
     async with chatting(database, {"t.bas": script}, limits__state_bytes_max=3_000) as chat:
         session, execution = await chat.start("t.bas")
         await chat.say(session, "x" * 1_000, "go on", "and on")
@@ -224,7 +216,7 @@ async def test_f47_a_state_that_is_too_large_fails_with_the_state_of_before(data
 
 
 async def test_an_endless_loop_ends_with_its_line_and_starves_nobody(database: str) -> None:
-    scripts = {"loop.bas": '#workflow\nDO\n i = i + 1\nLOOP\n', "ticket.bas": TICKET}
+    scripts = {"loop.bas": "#workflow\nDO\n i = i + 1\nLOOP\n", "ticket.bas": TICKET}
     async with chatting(database, scripts, limits__steps_per_turn_max=20_000) as chat:
         looping = await chat.daemon.clients.start("loop.bas", session_id=uuid4())
         session, _ = uuid4(), await chat.daemon.clients.start("ticket.bas", session_id=(quick := uuid4()))
@@ -243,9 +235,7 @@ async def test_f48_an_unreadable_checkpoint_is_parked_untouched(database: str) -
         other, _ = await chat.start("ticket.bas")
         chat.daemon.supervisor.let_go_all()
         broken = '{"version": 1, "variables": 7}'
-        await fetch(
-            database, "update workflow_executions set state_json = $1 where id = $2", broken, execution
-        )
+        await fetch(database, "update workflow_executions set state_json = $1 where id = $2", broken, execution)
         await chat.daemon.clients.send(session, "hello")
         assert "Ticket for you" in await chat.say(other, "you")
         shown = await chat.show(execution)

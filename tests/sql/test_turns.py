@@ -63,7 +63,12 @@ async def test_a_turn_writes_everything_together(store: Store, connection: Conne
 
     after = await connection.fetchrow("select * from workflow_executions where id = $1", asked.id)
     assert after is not None
-    assert (after["status"], after["revision"], after["turn"], after["current_step"]) == ("completed", 2, 2, 4)
+    assert (after["status"], after["revision"], after["turn"], after["current_step"]) == (
+        "completed",
+        2,
+        2,
+        4,
+    )
     assert after["ended_at"] is not None
     assert await rows(connection, "workflow_messages") == 0
     said = await connection.fetch(
@@ -113,7 +118,9 @@ async def test_f17_a_message_heard_by_another_is_not_heard_again(
     assert await rows(connection, "workflow_turns") == 1
 
 
-async def test_a_batch_commits_the_others_when_one_lost_its_race(store: Store, connection: Connection) -> None:
+async def test_a_batch_commits_the_others_when_one_lost_its_race(
+    store: Store, connection: Connection
+) -> None:
     sessions = [uuid4() for _ in range(5)]
     asked = [await asking(store, connection, session) for session in sessions]
     for session in sessions:
@@ -128,14 +135,18 @@ async def test_a_batch_commits_the_others_when_one_lost_its_race(store: Store, c
         await store.commit_turns([turns[0], turns[0]])
 
 
-async def test_f25_the_outcome_of_a_commit_can_be_asked(store: Store, connection: Connection, database: str) -> None:
+async def test_f25_the_outcome_of_a_commit_can_be_asked(
+    store: Store, connection: Connection, database: str
+) -> None:
     started = await start(connection, uuid4())
     [loaded] = await store.load_executions([started])
     assert not await store.turn_outcome(started, loaded.revision)
     assert await store.commit_turn(turn_of(loaded))
     assert await store.turn_outcome(started, loaded.revision)
     await connection.execute("select workflow_pause($1)", started)
-    assert await store.turn_outcome(started, loaded.revision), "what an operator did afterwards does not matter"
+    assert await store.turn_outcome(started, loaded.revision), (
+        "what an operator did afterwards does not matter"
+    )
 
     other = await open_store(database, "d2", claim=False)
     await connection.execute("update workflow_partitions set lease_until = now() - interval '1 second'")

@@ -52,7 +52,9 @@ async def partition(connection: Connection, session: UUID) -> str:
     return str(await connection.fetchval("select workflow_partition($1)", session))
 
 
-async def test_only_a_sleeper_is_notified_with_the_partition(store: Store, connection: Connection, ear: Ear) -> None:
+async def test_only_a_sleeper_is_notified_with_the_partition(
+    store: Store, connection: Connection, ear: Ear
+) -> None:
     session = uuid4()
     await say(connection, session)
     assert await ear.take() == [], "nobody sleeps: no notification"
@@ -65,7 +67,9 @@ async def test_only_a_sleeper_is_notified_with_the_partition(store: Store, conne
         sessions,
     )
     heard = await ear.take()
-    assert sorted(heard) == sorted({await partition(connection, one) for one in sessions}), "once for each partition"
+    assert sorted(heard) == sorted({await partition(connection, one) for one in sessions}), (
+        "once for each partition"
+    )
     await store.wake_up(ear.connection)
     await store.wake_up(ear.connection)
     await say(connection, session)
@@ -85,7 +89,9 @@ async def test_nobody_falls_asleep_over_an_insert_that_will_not_notify(
     assert not await store.try_doze(ear.connection)
     await transaction.commit()
     assert await store.try_doze(ear.connection)
-    assert len(await store.fetch_messages([], 10)) == 1, "what skipped its notification is visible to the last look"
+    assert len(await store.fetch_messages([], 10)) == 1, (
+        "what skipped its notification is visible to the last look"
+    )
     assert await ear.take() == []
 
 
@@ -108,7 +114,9 @@ async def test_one_who_owns_nothing_does_not_sleep_for_others(store: Store, ear:
     await close_store(other)
 
 
-async def test_no_wake_is_missed_by_a_sleeper_while_many_insert(store: Store, ear: Ear, database: str) -> None:
+async def test_no_wake_is_missed_by_a_sleeper_while_many_insert(
+    store: Store, ear: Ear, database: str
+) -> None:
     """The protocol, in a race: the sleeper never ends with a row it was not told of and did not see."""
     sessions = [uuid4() for _ in range(8)]
     own = await asyncpg.connect(database)
@@ -159,10 +167,14 @@ async def test_starts_and_operators_wake_the_sleeper(store: Store, connection: C
         await connection.execute(f"select workflow_{act}($1)", started)
         assert await ear.take() == [], f"the second {act} does nothing"
     alone = await start(connection)
-    assert await ear.take() == [await partition(connection, alone)], "without a session the execution has the share"
+    assert await ear.take() == [await partition(connection, alone)], (
+        "without a session the execution has the share"
+    )
 
 
-async def test_replies_notify_once_for_each_session_of_a_commit(store: Store, connection: Connection, ear: Ear) -> None:
+async def test_replies_notify_once_for_each_session_of_a_commit(
+    store: Store, connection: Connection, ear: Ear
+) -> None:
     await ear.listen(await store.channel("replies"))
     session = uuid4()
     await ask(store, await start(connection, session), replies=(Reply("a"), Reply("b"), Reply("c")))
