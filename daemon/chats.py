@@ -98,10 +98,12 @@ Entry: TypeAlias = BotSays | UserSays | TimePasses | Ends | Fails | Remark
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A conversation that a script must give. `source` is the file's text; lines count from 1."""
+    """A conversation that a script must give. `source` is the file's text, `head` how many lines of it the
+    header takes."""
 
     entries: tuple[Entry, ...]
     source: str
+    head: int = 0
     script: str | None = None
     params: dict[str, Value] = field(default_factory=dict)
     clock: datetime = CLOCK_DEFAULT
@@ -114,6 +116,7 @@ class _Reading:
     name: str
     entries: list[Entry] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    head: int = 0
     problems: list[str] = field(default_factory=list)
     params: dict[str, Value] = field(default_factory=dict)
     clock: datetime = CLOCK_DEFAULT
@@ -134,7 +137,7 @@ def parse_chat(text: str, name: str = "chat") -> Chat:
     if reading.problems:
         raise ChatError(reading.problems)
     entries = tuple(reading.entries)
-    return Chat(entries, text, reading.headers.get("script"), reading.params, reading.clock)
+    return Chat(entries, text, reading.head, reading.headers.get("script"), reading.params, reading.clock)
 
 
 def _read_line(reading: _Reading, number: int, line: str, stripped: str) -> None:
@@ -204,6 +207,7 @@ def _read_headed(reading: _Reading, number: int, word: str, text: str) -> None:
             reading.wrong(number, f"{word}: is there twice")
         case _:
             reading.headers[word] = text
+            reading.head = number
             _read_header(reading, number, word, text)
 
 
@@ -277,28 +281,37 @@ def updated(chat: Chat, actual: Sequence[Entry]) -> str:
     """Return the file's text with what the bot really said.
 
     What the author wrote stays where the bot says the same: comments, blank lines, the user's lines. Where it
-    says something else, its lines are written anew behind the comments that stood there.
+    says something else, its lines are written anew where the first of them stood.
     """
     said = [turn for _, turn in _turns(actual)]
     lines = chat.source.splitlines()
-    result: list[str] = []
-    first = chat.entries[0].line
-    begin = 0 if not isinstance(chat.entries[0], UserSays | TimePasses) else first - 1
+    result = lines[: chat.head]
     turns = list(_turns(chat.entries))
-    result += lines[:begin]
     for index, (driver, expected) in enumerate(turns):
         following = turns[index + 1][0] if index + 1 < len(turns) else None
         end = following.line - 1 if following is not None else len(lines)
-        own = driver.line - 1 + len(entry_lines(driver)) if driver is not None else begin
+        begin = driver.line - 1 + len(entry_lines(driver)) if driver is not None else chat.head
         if driver is not None:
-            result += lines[driver.line - 1 : own]
+            result += lines[driver.line - 1 : begin]
         now = said[index] if index < len(said) else []
         if differing(expected, now) is None:
-            result += lines[own:end]
+            result += lines[begin:end]
         else:
-            result += [line for line in lines[own:end] if not line.strip() or line.strip().startswith("#")]
-            result += transcript([entry for entry in now if not isinstance(entry, Remark)])
+            result += _replaced(lines[begin:end], transcript([e for e in now if not isinstance(e, Remark)]))
     return "\n".join(result) + "\n"
+
+
+def _replaced(lines: Sequence[str], speech: Sequence[str]) -> Iterator[str]:
+    """Yield comments and blank lines as they stand, and the new speech in place of the old one."""
+    written = False
+    for line in lines:
+        if not line.strip() or line.strip().startswith("#"):
+            yield line
+        elif not written:
+            yield from speech
+            written = True
+    if not written:
+        yield from speech
 
 
 def _turns(entries: Sequence[Entry]) -> Iterator[tuple[UserSays | TimePasses | None, list[Entry]]]:

@@ -57,7 +57,7 @@ def ps(
         for glance in found:
             state = Text(glance.status, COLORS.get(glance.status, "dim"))
             stuck = stuck_because(glance)
-            what = Text(f"stuck: {stuck}", "red") if stuck else Text(waits_for(glance))
+            what = Text(stuck, "red") if stuck else Text(waits_for(glance))
             row = (short(glance.id), glance.script, str(glance.current_step), state, what)
             table.add_row(*row, ago(glance.since, glance.now))
         console.print(table)

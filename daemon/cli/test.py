@@ -18,13 +18,13 @@ from daemon.chat_player import Played, play_chat
 from daemon.chats import Chat, ChatError, Entry, Remark, parse_chat, transcript, updated
 from daemon.cli.check import print_problem
 from daemon.cli.database import open_database, settings_beside
-from daemon.cli.exits import OK, USAGE, WRONG, CommandError
+from daemon.cli.exits import OK, UNREACHABLE, USAGE, WRONG, CommandError
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import Progress, open_console, quiet_log, write_json
 from daemon.cli.side_by_side import print_difference
 from daemon.cli.sources import ScriptFile, UnreadableFile, read_script, read_text
 from daemon.settings import Settings
-from daemon.store_scratch import SCRATCH_SCHEMA, AuthorSql, AuthorSqlRefused, Scratch, scratch_database
+from daemon.store_scratch import SCRATCH_SCHEMA, AuthorSql, AuthorSqlRefused, Scratch, ScratchRefused, scratch_database
 from engine.errors import CompileError, Problem
 
 SEED = 7  # what RANDOM draws is the same every time
@@ -133,7 +133,10 @@ def _run(files: list[Path], options: Options, update: bool) -> Iterator[Result]:
         # The server's address comes from where we are, not from beside a script: it is one for all.
         with quiet_log(), Progress() as say, open_database(options.settings(), say) as database:
             say("Making a database for the run …")
-            results = asyncio.run(_play_all(database.dsn, playable, update))
+            try:
+                results = asyncio.run(_play_all(database.dsn, playable, update))
+            except ScratchRefused as refused:
+                raise CommandError(str(refused), UNREACHABLE) from None
     for file, item in zip(files, prepared, strict=True):
         yield results[file] if isinstance(item, _Prepared) else item
 
