@@ -1,15 +1,15 @@
 """The `.chat` format: a conversation as people write it down, and how two of them are compared.
 
-    script: order.bas            optional, before everything else; the .bas of the same name unless given
-    params: {"vip": true}        optional: what the script is started with
-    clock: 2026-03-14 09:26      optional: when the conversation begins, UTC
-    # a comment
-    bot: What would you like?
-    | A line that goes on.
-    [Bread] [Milk]
-    user: Bread
-    after 10 minutes
-    ends                         or  fails: part of the error
+script: order.bas            optional, before everything else; the .bas of the same name unless given
+params: {"vip": true}        optional: what the script is started with
+clock: 2026-03-14 09:26      optional: when the conversation begins, UTC
+# a comment
+bot: What would you like?
+| A line that goes on.
+[Bread] [Milk]
+user: Bread
+after 10 minutes
+ends                         or  fails: part of the error
 """
 
 from __future__ import annotations

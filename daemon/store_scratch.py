@@ -111,9 +111,7 @@ class Scratch:
         """Drop what authors' SQL has made and run theirs anew. Raises AuthorSqlRefused."""
         connection = await asyncpg.connect(self.dsn)
         try:
-            await connection.execute(
-                await connection.fetchval(query("drop_author_schemas_statement"), SCRATCH_SCHEMA)
-            )
+            await connection.execute(await connection.fetchval(query("drop_author_schemas_statement"), SCRATCH_SCHEMA))
             for file in files:
                 try:
                     await connection.execute(file.text)

@@ -150,4 +150,3 @@ def _explain(found: list[Keyword]) -> None:
 
 def _indented(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
-

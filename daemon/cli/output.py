@@ -42,7 +42,7 @@ def span(length: timedelta) -> str:
     """Return a length of time as people say it, in its two largest units: `2 h 5 min`."""
     seconds = int(abs(length.total_seconds()))
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    parts = []
+    parts: list[str] = []
     for name, size in units:
         if seconds >= size or (size == 1 and not parts):
             parts.append(f"{seconds // size} {name}")

@@ -96,9 +96,7 @@ def show(
 # ── reading the checkpoint ─────────────────────────────────────────────────────────────────────────
 
 
-def _read(
-    row: ShownExecution, glance: Glance, turns: list[PastTurn], said: list[Said], plan_json: str | None
-) -> Shown:
+def _read(row: ShownExecution, glance: Glance, turns: list[PastTurn], said: list[Said], plan_json: str | None) -> Shown:
     plan: Plan | None = None
     try:
         if plan_json is None:
@@ -155,9 +153,9 @@ def _print(console: Console, shown: Shown) -> None:
         _print_source(console, shown.plan, shown.stack)
     if shown.variables:
         console.print(Text("\nvariables", "bold"))
-        for name, value in sorted(shown.variables.items()):
+        for name, content in sorted(shown.variables.items()):
             if not name.startswith("$"):
-                console.print(Text(f"  {name} = {_value(value)}"))
+                console.print(Text(f"  {name} = {_value(content)}"))
     if shown.turns:
         console.print(Text("\nturns", "bold"))
         for turn in shown.turns:

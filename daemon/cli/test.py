@@ -163,9 +163,7 @@ def scratch_settings(settings: Settings, scratch: Scratch) -> Settings:
     return replace(settings, database=replace(settings.database, url=scratch.dsn, schema=SCRATCH_SCHEMA))
 
 
-async def _play(
-    daemon: Daemon, scratch: Scratch, item: _Prepared, author_sql: list[AuthorSql], update: bool
-) -> Result:
+async def _play(daemon: Daemon, scratch: Scratch, item: _Prepared, author_sql: list[AuthorSql], update: bool) -> Result:
     plan = item.script.compile(item.settings)
     await daemon.deploy(plan.sources)
     try:
@@ -215,5 +213,3 @@ def _document(result: Result) -> dict[str, object]:
         document["actual"] = transcript(result.played.actual)
     problems = [*result.wrong, *(problem.render() for problem in result.problems)]
     return document | {"problems": problems}
-
-

@@ -134,8 +134,8 @@ def test_the_end_counts_only_where_it_is_written_and_a_failure_always() -> None:
 
 def test_writing_anew_changes_only_what_the_bot_says_otherwise() -> None:
     source = "# head\nparams: {}\n\nbot: old\n\n# why\nuser: hi\n# note\nbot: same\nafter 1 day\nbot: gone\nends\n"
-    first = [BotSays("new"), UserSays("hi"), BotSays("same", ("A",))]
-    actual = [*first, TimePasses(timedelta(1), ""), BotSays("b\nc"), Ends()]
+    first: list[Entry] = [BotSays("new"), UserSays("hi"), BotSays("same", ("A",))]
+    actual: list[Entry] = [*first, TimePasses(timedelta(1), ""), BotSays("b\nc"), Ends()]
     again = updated(parse_chat(source), actual)
     assert again == (
         "# head\nparams: {}\n\nbot: new\n\n# why\nuser: hi\n# note\nbot: same\nafter 1 day\nbot: b\n| c\nends\n"

@@ -130,9 +130,7 @@ def test_nothing_is_left_behind_in_the_server(stepwell: Command, database: str, 
     assert run(look()) == []
 
 
-def test_a_role_that_may_make_no_database_gets_a_sentence(
-    stepwell: Command, database: str, tmp_path: Path
-) -> None:
+def test_a_role_that_may_make_no_database_gets_a_sentence(stepwell: Command, database: str, tmp_path: Path) -> None:
     async def make_role() -> None:
         connection = await asyncpg.connect(database)
         await connection.execute("drop role if exists poor; create role poor login")

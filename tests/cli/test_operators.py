@@ -121,7 +121,10 @@ def test_actions_say_what_they_did_and_end_with_1_where_they_could_not(
         told = stepwell(command, id, *flags, "--database-url", database)
         return told.status, told.out
 
-    assert act("pause", asks) == (0, f"Execution {asks} is paused at step 3; its messages wait and its deadline runs on.\n")
+    assert act("pause", asks) == (
+        0,
+        f"Execution {asks} is paused at step 3; its messages wait and its deadline runs on.\n",
+    )
     assert act("pause", asks)[0] == 0  # what is asked for is so
     assert act("resume", asks)[0] == 0
     assert act("resume", fails)[0] == 1

@@ -43,6 +43,15 @@ class Typing:
         os.close(slave)
         self.seen = ""
 
+    def __enter__(self) -> Typing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind, however the test went."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
     def until(self, text: str) -> None:
         """Wait until the terminal shows a text."""
         deadline = time.monotonic() + SECONDS_MAX
@@ -60,9 +69,7 @@ class Typing:
 
     def end(self) -> int:
         """Wait for the end and return the exit status."""
-        status = self.process.wait(SECONDS_MAX)
-        os.close(self.master)
-        return status
+        return self.process.wait(SECONDS_MAX)
 
 
 def test_the_demo_holds_the_conversation_twice_and_after_a_kill(home: Path) -> None:
@@ -72,10 +79,10 @@ def test_the_demo_holds_the_conversation_twice_and_after_a_kill(home: Path) -> N
     assert "description  my printer is on fire" in first.out and "stepwell show" in first.out
     assert "bot:" not in first.err and "Starting PostgreSQL" in first.err
 
-    killed = Typing("demo", "--embedded-directory", home)
-    killed.until("you> ")
-    killed.process.kill()
-    assert killed.end() == -signal.SIGKILL
+    with Typing("demo", "--embedded-directory", home) as killed:
+        killed.until("you> ")
+        killed.process.kill()
+        assert killed.end() == -signal.SIGKILL
 
     again = in_its_own_process("demo", "--embedded-directory", home, answers="again\n")
     assert again.status == 0, again.err
@@ -83,23 +90,23 @@ def test_the_demo_holds_the_conversation_twice_and_after_a_kill(home: Path) -> N
 
 
 def test_the_demo_on_a_terminal_asks_and_leaves_at_ctrl_d(home: Path) -> None:
-    demo = Typing("demo", "--embedded-directory", home)
-    demo.until("you> ")
-    demo.type("\x04")
-    demo.until("--session")
-    assert demo.end() == 0
+    with Typing("demo", "--embedded-directory", home) as demo:
+        demo.until("you> ")
+        demo.type("\x04")
+        demo.until("--session")
+        assert demo.end() == 0
 
 
 def test_chat_is_durable_across_ctrl_c(home: Path) -> None:
-    chat = Typing("chat", "examples/order.bas", "--param", "table_number=7", "--embedded-directory", home)
-    chat.until("you> ")
-    chat.type("that is all, said nobody\n")
-    chat.until("We do not have")
-    chat.type("coffee\n")
-    chat.until("How many?")
-    chat.type("\x03")
-    chat.until("--session ")
-    assert chat.end() == 130
+    with Typing("chat", "examples/order.bas", "--param", "table_number=7", "--embedded-directory", home) as chat:
+        chat.until("you> ")
+        chat.type("that is all, said nobody\n")
+        chat.until("We do not have")
+        chat.type("coffee\n")
+        chat.until("How many?")
+        chat.process.send_signal(signal.SIGINT)
+        chat.until("--session ")
+        assert chat.end() == 130
     [session] = re.findall(r"--session ([0-9a-f-]{36})", chat.seen.replace("\r\n", ""))
 
     back = in_its_own_process(
