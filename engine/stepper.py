@@ -75,13 +75,14 @@ class Suspend:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The turn is over and so is the execution: `failure` is None when it completed."""
+    """The turn is over and so is the execution: completed, or failed, or cancelled by its user's answer."""
 
     state: ExecutionState
     effects: tuple[Effect, ...]
     steps: int
     value: Value = None
     failure: Failure | None = None
+    cancelled: bool = False
 
 
 StepResult: TypeAlias = Continue | Suspend | Done
@@ -178,10 +179,12 @@ class _Run:
                 return Continue(self.state, tuple(self.effects), 0, query)
             case Call(procedure=name, arguments=arguments):
                 self.call(self.plan.procedures[name], arguments)
-            case Return(value=value, whole=whole):
-                if whole:
-                    return Done(self.state, tuple(self.effects), 0, value)
+            case Return(value=value, ends="procedure"):
                 return self.leave_procedure(value)
+            case Return(ends="restart"):
+                self.restart()
+            case Return(value=value, ends=ends):
+                return Done(self.state, tuple(self.effects), 0, value, cancelled=ends == "cancelled")
             case Fail(message=message, kind=kind):
                 return self.fail(message, kind)
             case _:
@@ -238,6 +241,13 @@ class _Run:
         given.update((name, None) for name in procedure.parameters if name not in given)
         base = len(frames) if procedure.whole_script else frames[-1].base
         frames.append(Frame(procedure.name, procedure.first, given, base))
+
+    def restart(self) -> None:
+        """Begin anew with what the script was given: the variables that its PARAMs name."""
+        main = self.plan.main
+        given = {n: v for n, v in self.state.variables.items() if n in main.parameters}
+        self.state.frames = [Frame(main.name, main.first, given)]
+        self.state.suggestions = ()
 
     def leave_procedure(self, value: Value) -> StepResult | None:
         """End the innermost procedure; its caller's step runs next. The outermost ends the execution."""

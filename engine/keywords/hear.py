@@ -19,6 +19,7 @@ from engine.steps import (
     Next,
     Parsed,
     Resumed,
+    Return,
     Step,
     Target,
     Written,
@@ -150,6 +151,9 @@ class Hear(Step):
 
     def heard(self, here: Here, message: MessageReceived, wait: ForMessage) -> Move:
         """Take the answer, or answer it with a sentence and wait again."""
+        act = here.policy.reserved.get(message.content.strip().casefold())
+        if act is not None and not wait.secret:
+            return self.reserved(here, act, wait)
         if not message.content.strip() and not message.attachments and self.default is not None:
             return here.into(self.target, here.value(self.default))
         answer = check_answer(
@@ -169,6 +173,34 @@ class Hear(Step):
                 return Await(replace(wait, tries_left=wait.tries_left - 1), (Reply(sentence),))
             case Rejected():
                 return here.into(self.target, here.value(self.default) if self.default else "")
+
+    def reserved(self, here: Here, act: str, wait: ForMessage) -> Move:
+        """Do what a reserved answer of the configuration does to the question."""
+        match act:
+            case "cancel":
+                return Return(ends="cancelled")
+            case "restart":
+                return Return(ends="restart")
+            case "help":
+                return Await(wait, (Reply(self.sentence(here, wait)),))
+            case _:
+                buttons = tuple(Suggestion(c, c) for c in wait.choices if c != "*")
+                return Await(wait, (Reply(wait.prompt, buttons),) if wait.prompt else ())
+
+    def sentence(self, here: Here, wait: ForMessage) -> str:
+        """Return the sentence that says what the question takes: the one an empty answer gets."""
+        policy = here.policy
+        answer = check_answer(
+            "text" if wait.choices else self.type,
+            "",
+            (),
+            tuple(c for c in wait.choices if c != "*"),
+            now=here.now,
+            random=here.moment.random,
+            language=policy.language,
+            sentences=policy.sentences,
+        )
+        return answer.sentence if isinstance(answer, Rejected) else wait.prompt
 
     def keep(self, here: Here, value: Value, effects: tuple[Effect, ...]) -> Move:
         """Store an accepted answer and go on."""
