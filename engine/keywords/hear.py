@@ -32,6 +32,9 @@ from engine.waits import ForMessage
 TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400  # a hundred years: beyond it dates overflow sooner or later
 
 
+NO_BUTTONS = Suggest(None)  # those that nobody saw belong to the question, which is answered
+
+
 @dataclass(frozen=True, slots=True)
 class Hear(Step):
     """Wait for the user's answer and keep it: durable, for as long as it takes.
@@ -101,19 +104,23 @@ class Hear(Step):
         )
 
     def run(self, here: Here) -> Move:
-        match here.why:
-            case Resumed(event=MessageReceived() as message, wait=ForMessage() as wait):
-                return self.heard(here, message, wait)
-            case Resumed(event=TimedOut()):
+        why = here.why
+        if type(why) is not Resumed:
+            return self.ask(here)
+        match why.event:
+            case MessageReceived() as message:
+                assert isinstance(why.wait, ForMessage)
+                return self.heard(here, message, why.wait)
+            case TimedOut():
                 if self.default is None:
                     raise ScriptError("nobody answered in time", "timeout")
                 return here.into(self.target, here.value(self.default))
             case _:
-                return self.ask(here)
+                raise AssertionError("a HEAR asks no query")
 
     def ask(self, here: Here) -> Move:
         """Open the question: say the prompt, show the choices, wait."""
-        choices = self.listed(here)
+        choices = self.listed(here) if self.choices else ()
         effects: list[Effect] = [Suggest(Suggestion(c, c)) for c in choices if c != "*"]
         prompt = to_text(here.value(self.prompt)) if self.prompt else ""
         if prompt:
@@ -151,9 +158,10 @@ class Hear(Step):
 
     def heard(self, here: Here, message: MessageReceived, wait: ForMessage) -> Move:
         """Take the answer, or answer it with a sentence and wait again."""
-        act = here.policy.reserved.get(message.content.strip().casefold())
-        if act is not None and not wait.secret:
-            return self.reserved(here, act, wait)
+        if here.policy.reserved and not wait.secret:
+            act = here.policy.reserved.get(message.content.strip().casefold())
+            if act is not None:
+                return self.reserved(here, act, wait)
         if not message.content.strip() and not message.attachments and self.default is not None:
             return here.into(self.target, here.value(self.default))
         answer = check_answer(
@@ -168,7 +176,8 @@ class Hear(Step):
         )
         match answer:
             case Accepted(value=value, shown=shown):
-                return self.keep(here, value, (Suggest(None), *((Shown(shown),) if wait.secret else ())))
+                effects: tuple[Effect, ...] = (NO_BUTTONS, Shown(shown)) if wait.secret else (NO_BUTTONS,)
+                return self.keep(here, value, effects)
             case Rejected(sentence=sentence) if wait.tries_left > 1:
                 return Await(replace(wait, tries_left=wait.tries_left - 1), (Reply(sentence),))
             case Rejected():
