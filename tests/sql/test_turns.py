@@ -183,5 +183,5 @@ async def test_direct_executions_that_have_begun_are_lost(store: Store, connecti
     for one in (begun, held):
         await ask(store, one)
     assert await store.mark_lost([held]) == [begun]
-    status: dict[UUID, str] = dict(await connection.fetch("select id, status from workflow_executions"))  # type: ignore[arg-type]
+    status: dict[UUID, str] = dict(await connection.fetch("select id, status from workflow_executions"))
     assert status == {begun: "lost", fresh: "running", held: "waiting"}
