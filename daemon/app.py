@@ -270,9 +270,11 @@ class Daemon:
 
     async def _watch_readiness(self) -> None:
         while True:
+            listener = self.listener
+            away = not (listener.listening or listener.deaf)  # deaf, it polls, and conversations move
             for about, reason in (
                 ("partitions", self.partitions.reason),
-                ("listener", None if self.listener.listening else "No notifications arrive: polling instead."),
+                ("listener", "The listening connection is being made." if away else None),
             ):
                 if reason is None:
                     self.readiness.clear(about)
