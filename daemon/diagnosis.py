@@ -150,7 +150,7 @@ def _server(found: Probe, schema: str) -> Iterator[Finding]:
     if found.read_only:
         yield _wrong("PostgreSQL", "the server is read-only (a standby?)", "give the primary's address")
     yield from _schema(found, schema)
-    if found.pooled:
+    if found.pooler == "transaction":
         yield _wrong(
             "connection",
             "a pooler in transaction mode stands between, which loses LISTEN and locks of a session",
@@ -161,7 +161,8 @@ def _server(found: Probe, schema: str) -> Iterator[Finding]:
             "LISTEN", "a notification did not arrive", "connect without a pooler; see the server's log"
         )
     else:
-        yield _ok("LISTEN", "notifications arrive")
+        through = ", through a pooler in session mode" if found.pooler == "session" else ""
+        yield _ok("LISTEN", f"notifications arrive{through}")
     if abs(found.clock_seconds) > CLOCK_SECONDS_MAX:
         yield _warning(
             "clock",

@@ -1,7 +1,9 @@
-"""What an actor's life needs of the database: leases, what to do next, checkpoints, turns. One method a statement.
+"""What an actor's life needs of the database: leases, what to do, checkpoints, turns. One method a statement.
 
-Every method may raise asyncpg.PostgresError, asyncpg.InterfaceError and OSError: the database is away, or says no.
-Operators' reads are in store_operators, what is asked inside a turn in store_transaction, clients' calls in store_clients.
+Every method may raise asyncpg.PostgresError, asyncpg.InterfaceError and OSError: the database is away, or
+says no.
+Operators' reads are in store_operators, what is asked inside a turn in store_transaction, clients' calls
+in store_clients.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def session_settings(schema: str) -> dict[str, str]:
 
 
 class Store:
-    """The statements of a daemon. `owner` names this process and no other, ever: leases and fencing go by it."""
+    """The statements of a daemon. `owner` names this process and no other, ever: leases go by it."""
 
     def __init__(self, pool: Pool, schema: str, owner: str) -> None:
         self._pool = pool
@@ -117,22 +119,17 @@ class Store:
 
         It is committed if the turn was, by its commit_turn, and rolled back otherwise.
         """
-        async with self._pool.acquire() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            turn = TurnTransaction(connection, self.owner)
-            try:
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                turn = TurnTransaction(connection, self.owner)
                 yield turn
-            except BaseException:
-                await transaction.rollback()
-                raise
-            if turn.committed:
-                await transaction.commit()
-            else:
-                await transaction.rollback()
+                if not turn.committed:
+                    raise _Undo
+        except _Undo:
+            pass
 
     async def turn_outcome(self, execution_id: UUID, revision: int) -> bool:
-        """Return whether our commit of the turn that began at `revision` happened, after its answer was lost."""
+        """Return whether our commit of the turn that began at `revision` happened (its answer was lost)."""
         happened: bool = await self._pool.fetchval(
             query("find_turn_outcome"), execution_id, revision, self.owner
         )
@@ -173,7 +170,7 @@ class Store:
         )
 
     async def deploy_script(self, script: str, plan_hash: str, bot_id: UUID = EVERY_BOT) -> bool:
-        """Let new starts of the script take this plan, which is stored. Return whether that changed anything."""
+        """Let new starts take this plan, which is stored. Return whether that changed anything."""
         return await self._pool.fetchval(query("deploy_script"), bot_id, script, plan_hash) is not None
 
     async def withdraw_script(self, script: str, bot_id: UUID = EVERY_BOT) -> bool:
@@ -211,6 +208,10 @@ class Store:
 
     async def _numbers(self, name: str, *arguments: float) -> list[int]:
         return sorted(row[0] for row in await self._pool.fetch(query(name), self.owner, *arguments))
+
+
+class _Undo(Exception):
+    """Rolls back the transaction of a turn that was not committed."""
 
 
 def _pending(row: asyncpg.Record) -> PendingMessage:

@@ -8,12 +8,13 @@ import importlib.util
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 import asyncpg
 
 NOTIFY_SECONDS_MAX = 3
+Pooler: TypeAlias = Literal["none", "session", "transaction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Probe:
     may_create: bool
     clock_seconds: float
     listen_works: bool
-    pooled: bool
+    pooler: Pooler
     schema_version: int | None
     known_version: int | None
 
@@ -52,41 +53,47 @@ async def _look(first: Any, second: Any, schema: str) -> Probe:
     before = datetime.now(UTC)
     row = await first.fetchrow(_query("probe_database"), schema)
     middle = before + (datetime.now(UTC) - before) / 2
-    again = await first.fetchrow(_query("probe_database"), schema)
-    version = first.get_server_version()
     found, known = await _schema_versions(first, schema)
-    listens, same_backend = await _listen(first, second)
     return Probe(
-        version=f"{version.major}.{version.minor}",
-        version_number=version.major,
+        version=first.get_settings().server_version.split()[0],
+        version_number=first.get_server_version().major,
         read_only=row["read_only"],
         schema_there=row["schema_there"],
         may_create=row["may_create"],
         clock_seconds=(row["database_time"] - middle).total_seconds(),
-        listen_works=listens,
-        # A pooler in transaction mode gives another backend to another transaction (F11).
-        pooled=row["backend"] != again["backend"] or not same_backend,
+        listen_works=await _listen(first, second),
+        pooler=await _find_pooler(first, second, row["backend"]),
         schema_version=found,
         known_version=known,
     )
 
 
-async def _listen(first: Any, second: Any) -> tuple[bool, bool]:
-    """Return whether a notification arrives, and whether the backend that greeted us is the one that answers.
+async def _find_pooler(first: Any, second: Any, backend: int) -> Pooler:
+    """Return what stands between (F11).
 
-    A pooler drops LISTEN with the transaction, and shows the process id of a backend it has since taken away.
+    In transaction mode the backend we used is given to the other connection, which holds on to it, and we are
+    answered by another one. In session mode it stays ours, but is not the one that greeted us.
     """
+    async with second.transaction():
+        await second.fetchrow(_query("probe_database"), "public")
+        again = await first.fetchrow(_query("probe_database"), "public")
+    if again["backend"] != backend:
+        return "transaction"
+    return "none" if backend == first.get_server_pid() else "session"
+
+
+async def _listen(first: Any, second: Any) -> bool:
+    """Return whether a notification arrives."""
     heard = asyncio.Event()
     channel = f"stepwell_probe_{uuid4().hex}"
     await first.add_listener(channel, lambda *_: heard.set())
-    row = await first.fetchrow(_query("probe_database"), "public")
     await second.fetchval(_query("probe_notify"), channel)
     try:
         async with asyncio.timeout(NOTIFY_SECONDS_MAX):
             await heard.wait()
     except TimeoutError:
-        return False, row["backend"] == first.get_server_pid()
-    return True, row["backend"] == first.get_server_pid()
+        return False
+    return True
 
 
 async def _schema_versions(connection: Any, schema: str) -> tuple[int | None, int | None]:

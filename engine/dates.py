@@ -1,4 +1,4 @@
-"""Dates as text: reading the usual spellings, ISO 8601 both ways, durations, and arithmetic on them.
+"""Dates as text: reading the usual spellings, ISO 8601 both ways, and arithmetic on them.
 
 A date is ISO 8601 text, with or without a time, with or without an offset. One with an offset is an
 instant; one without is what a clock on the wall shows. Where the two meet, the wall clocks are compared.
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 
+from engine.durations import MONTHS_OF_UNIT, SECONDS_OF_UNIT, Duration
 from engine.errors import ScriptError
 
 DATE_CHARACTERS_MAX = 64
-DURATION_SECONDS_MAX = 10_000 * 366 * 86_400
 
 _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})"
@@ -30,11 +30,6 @@ _DAY_NAME_FIRST = re.compile(
     re.IGNORECASE,
 )
 _MONTH_FIRST = re.compile(r"([^\W\d]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})" + _CLOCK, re.IGNORECASE)
-_DURATION = re.compile(
-    r"([+-]?)P(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)W)?(?:(-?\d+)D)?"
-    r"(?:T(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?\d+(?:\.\d+)?)S)?)?",
-    re.ASCII,
-)
 
 MONTHS = {
     "en": [
@@ -100,21 +95,6 @@ _MONTH_NUMBERS = {
     for spelling in (name.lower(), name[:3].lower())
 }
 
-_UNIT_SPELLINGS = {
-    "year": "y yy yyyy year years ano anos año años",
-    "quarter": "q quarter quarters trimestre trimestres",
-    "month": "m mm month months mon mês mes meses",
-    "week": "w ww wk week weeks semana semanas",
-    "day": "d dd day days dia dias día días",
-    "hour": "h hh hr hrs hour hours hora horas",
-    "minute": "n nn mi min mins minute minutes minuto minutos",
-    "second": "s ss sec secs second seconds segundo segundos",
-}
-_UNITS = {spelling: unit for unit, spellings in _UNIT_SPELLINGS.items() for spelling in spellings.split()}
-_MONTHS_OF_UNIT = {"year": 12, "quarter": 3, "month": 1}
-_DAYS_OF_UNIT = {"week": 7, "day": 1}
-SECONDS_OF_UNIT = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
-
 
 @dataclass(frozen=True, slots=True)
 class DateValue:
@@ -128,44 +108,6 @@ class DateValue:
         if not self.has_clock:
             return self.time.date().isoformat()
         return self.time.isoformat(timespec="milliseconds" if self.time.microsecond else "seconds")
-
-
-@dataclass(frozen=True, slots=True)
-class Duration:
-    """A span of time. Months and days follow the calendar and the wall clock, seconds the instant."""
-
-    months: int = 0
-    days: int = 0
-    seconds: int | float = 0
-
-    def text(self) -> str:
-        """Return the ISO 8601 text: `P3D`, `PT2H30M`, `-P1D`; `PT0S` for nothing."""
-        negative = self.months <= 0 and self.days <= 0 and self.seconds <= 0 and self != Duration()
-        sign = -1 if negative else 1
-        months, days, seconds = self.months * sign, self.days * sign, self.seconds * sign
-        years, months = (months // 12, months % 12) if months >= 0 else (0, months)
-        days_text = (
-            f"{days // 7}W" if days and days % 7 == 0 and not (years or months or seconds) else f"{days}D"
-        )
-        day = "".join(
-            part
-            for amount, part in ((years, f"{years}Y"), (months, f"{months}M"), (days, days_text))
-            if amount
-        )
-        direction = -1 if seconds < 0 else 1
-        hours, rest = divmod(seconds * direction, 3_600)
-        minutes, rest = divmod(rest, 60)
-        clock = "".join(
-            f"{amount * direction:.6f}".rstrip("0").rstrip(".") + letter
-            if letter == "S"
-            else f"{int(amount) * direction}{letter}"
-            for amount, letter in ((hours, "H"), (minutes, "M"), (rest, "S"))
-            if amount
-        )
-        return f"{'-' if negative else ''}P{day}{'T' + clock if clock else ''}" if day or clock else "PT0S"
-
-    def __neg__(self) -> Duration:
-        return Duration(-self.months, -self.days, -self.seconds)
 
 
 def _offset(text: str | None) -> tzinfo | None:
@@ -182,6 +124,11 @@ def parse_iso(text: str) -> DateValue | None:
     """Return the date that a text writes as ISO 8601 (YYYY-MM-DD, with or without a time), else None."""
     if len(text) < 10 or text[4] != "-" or len(text) > DATE_CHARACTERS_MAX:
         return None
+    return _read_iso(text)
+
+
+@lru_cache(maxsize=1_024)
+def _read_iso(text: str) -> DateValue | None:
     match = _ISO.fullmatch(text)
     if match is None:
         return None
@@ -275,49 +222,6 @@ def comparable(a: DateValue, b: DateValue) -> tuple[datetime, datetime]:
     return a.time, b.time
 
 
-def parse_duration(text: str) -> Duration | None:
-    """Return the duration that a text writes as ISO 8601 (`P3D`, `PT2H`, `-P1W`), else None."""
-    if len(text) < 3 or len(text) > DATE_CHARACTERS_MAX or (text[0] != "P" and text[0] not in "+-"):
-        return None
-    match = _DURATION.fullmatch(text)
-    if match is None or not any(match.groups()[1:]):
-        return None
-    sign = -1 if match.group(1) == "-" else 1
-    years, months, weeks, days, hours, minutes = (int(part or 0) for part in match.groups()[1:7])
-    second = match.group(8) or "0"
-    seconds = hours * 3_600 + minutes * 60 + (float(second) if "." in second else int(second))
-    return Duration(sign * (years * 12 + months), sign * (weeks * 7 + days), sign * seconds)
-
-
-def unit_named(spelling: str) -> str | None:
-    """Return the unit (`year` … `second`) in any of its spellings, else None."""
-    return _UNITS.get(spelling.strip().lower())
-
-
-def unit_of(function: str, spelling: str) -> str:
-    """Return the unit in any of its spellings. Raises ScriptError that lists the accepted ones."""
-    unit = unit_named(spelling)
-    if unit is None:
-        raise ScriptError(
-            f'{function} does not know the unit "{spelling[:40]}". It takes year, quarter, month, week, day, '
-            'hour, minute or second (also in the plural, as "d", "h", "n" for minutes, "s").',
-            "argument",
-        )
-    return unit
-
-
-def duration_of(amount: int | float, unit: str) -> Duration:
-    """Return so many of a unit as a duration. Fractions of days become seconds; of months they are cut."""
-    if abs(amount) > DURATION_SECONDS_MAX:
-        raise ScriptError(f"A duration of {amount:.3g} {unit}s is too long.", "limit")
-    if unit in _MONTHS_OF_UNIT:
-        return Duration(months=int(amount * _MONTHS_OF_UNIT[unit]))
-    if unit in _DAYS_OF_UNIT and amount * _DAYS_OF_UNIT[unit] == int(amount * _DAYS_OF_UNIT[unit]):
-        return Duration(days=int(amount * _DAYS_OF_UNIT[unit]))
-    seconds = amount * SECONDS_OF_UNIT[unit]
-    return Duration(seconds=int(seconds) if seconds == int(seconds) else seconds)
-
-
 def _days_in_month(year: int, month: int) -> int:
     return 31 if month == 12 else (date(year, month + 1, 1) - date(year, month, 1)).days
 
@@ -378,7 +282,7 @@ def subtract_dates(a: DateValue, b: DateValue) -> int | float:
 
 def difference(earlier: DateValue, later: DateValue, unit: str) -> int:
     """Return later - earlier in whole units, cut towards zero (days count midnights between plain dates)."""
-    if unit in _MONTHS_OF_UNIT:
+    if unit in MONTHS_OF_UNIT:
         first, second = comparable(earlier, later)
         sign = 1
         if second < first:
@@ -387,7 +291,7 @@ def difference(earlier: DateValue, later: DateValue, unit: str) -> int:
         day = min(first.day, _days_in_month(second.year, second.month))
         if (second.day, second.time()) < (day, first.time()):
             months -= 1
-        return sign * (months // _MONTHS_OF_UNIT[unit])
+        return sign * (months // MONTHS_OF_UNIT[unit])
     return int(subtract_dates(later, earlier) / SECONDS_OF_UNIT[unit])
 
 

@@ -40,20 +40,11 @@ from engine.values import (
     to_text,
 )
 
-__all__ = [
-    "Encoded",
-    "Expression",
-    "Moment",
-    "check_node",
-    "decode_node",
-    "encode_node",
-    "evaluate",
-    "function_names",
-    "is_pure_function",
-    "names_of",
-]
+# The names that other modules take from here, wherever they are made.
+__all__ = ["Encoded", "Expression", "Moment", "check_node", "decode_node", "encode_node", "evaluate"]
+__all__ += ["function_names", "is_pure_function", "names_of"]
 
-WORK_PER_EXPRESSION_MAX = 25_000
+WORK_PER_EXPRESSION_MAX = 20_000
 # A container or text up to this size costs nothing beyond its node: the counting itself would cost more.
 _FREE_SIZE = 64
 # What going over a character or an item costs.
@@ -61,7 +52,11 @@ _CHARACTER_WORK = 0.004
 _ITEM_WORK = 0.125
 # What counting an item of a new container costs, and what writing one down (as JSON or text) costs.
 _MEASURE_WORK = 0.05
-_WRITE_WORK = 0.3
+_WRITE_WORK = 1.0
+# What going over a whole number of up to INTEGER_BITS_MAX bits costs: above all writing it down.
+_BIG_INTEGER_WORK = 60
+_SMALL = 1 << 64
+_SIZED = frozenset({str, list, dict})
 _LAZY = frozenset({"$coalesce", "$text", "$object", "if", "iif"})
 
 
@@ -131,10 +126,10 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             ast.Not: lambda a: not a,
             ast.Eq: self._equal,
             ast.NotEq: lambda a, b: not self._equal(a, b),
-            ast.Lt: lambda a, b: compare(a, b) == -1,
-            ast.LtE: lambda a, b: compare(a, b) in (-1, 0),
-            ast.Gt: lambda a, b: compare(a, b) == 1,
-            ast.GtE: lambda a, b: compare(a, b) in (1, 0),
+            ast.Lt: lambda a, b: self._order(a, b) == -1,
+            ast.LtE: lambda a, b: self._order(a, b) in (-1, 0),
+            ast.Gt: lambda a, b: self._order(a, b) == 1,
+            ast.GtE: lambda a, b: self._order(a, b) in (1, 0),
             ast.In: self._in,
             ast.NotIn: lambda a, b: not self._in(a, b),
         }
@@ -194,11 +189,13 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         return cast(Value, container)
 
     def _charge_deep(self, value: Value, weight: float = 1.0) -> None:
-        """Take the work that writing a container down costs, all its levels counted."""
+        """Take the work that writing a value down costs, all its levels counted."""
         if type(value) is list or type(value) is dict:
             self.work -= measure(value) * _WRITE_WORK * weight
             if self.work < 0:
                 raise _too_much_work()
+        elif type(value) is int and not -_SMALL <= value <= _SMALL:
+            self.work -= _BIG_INTEGER_WORK
 
     def _boolop(self, node: ast.BoolOp) -> Value:
         stop_at = isinstance(node.op, ast.Or)
@@ -251,6 +248,12 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             self._charge_deep(a)
         return equal(a, b)
 
+    def _order(self, a: Value, b: Value) -> int | None:
+        if type(a) is not type(b):
+            self._charge_deep(a)
+            self._charge_deep(b)
+        return compare(a, b)
+
     def _in(self, item: Value, container: Value) -> bool:
         spelt = type(item) is str and operators.has_spellings(item)
         self._charge(container, 20.0 if spelt and type(container) is list else 1.0)
@@ -265,9 +268,15 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         function = FUNCTIONS.get(name)
         if function is None:
             raise ScriptError(unknown_function(name), "name")
+        self.work -= function.cost
         arguments = [self._eval(argument) for argument in node.args]
         for position, argument in enumerate(arguments):
-            self._charge(argument, function.weight)
+            if type(argument) not in _SIZED:
+                if type(argument) is int and not -_SMALL <= argument <= _SMALL:
+                    self.work -= _BIG_INTEGER_WORK
+                continue
+            if len(arguments) > function.light:
+                self._charge(argument, function.weight)
             if function.deep or function.kind_of(position) == "text":
                 self._charge_deep(argument, function.deep or 1.0)
         converted = convert_arguments(name, function, arguments)
@@ -329,7 +338,30 @@ def evaluate(expression: Expression, lookup: Callable[[str], Value], moment: Mom
         return cast(Value, node.value)  # type: ignore[attr-defined]
     if kind is ast.Name:
         return lookup(node.id)  # type: ignore[attr-defined]
+    if kind is ast.Call and node.func.id == "$text":  # type: ignore[attr-defined]
+        text = _plain_text(node.args, lookup)  # type: ignore[attr-defined]
+        if text is not None:
+            return text
     return _EVALUATOR.run(node, lookup, moment)
+
+
+def _plain_text(parts: list[ast.expr], lookup: Callable[[str], Value]) -> str | None:
+    """Return an interpolated text whose parts are short constants and variables, else None."""
+    if len(parts) > _FREE_SIZE:
+        return None
+    texts: list[str] = []
+    for part in parts:
+        if type(part) is ast.Constant:
+            value = cast(Value, part.value)
+        elif type(part) is ast.Name:
+            value = lookup(part.id)
+        else:
+            return None
+        if type(value) is list or type(value) is dict:
+            return None
+        texts.append(value if type(value) is str else to_text(value))
+    text = "".join(texts)
+    return text if len(text) <= TEXT_CHARACTERS_MAX else None
 
 
 def names_of(expression: Expression) -> frozenset[str]:
@@ -357,6 +389,7 @@ def function_names() -> frozenset[str]:
 
 def unknown_function(name: str) -> str:
     """Return the sentence for a function that does not exist, with the nearest name."""
-    near = difflib.get_close_matches(name.lower()[:64], sorted(function_names()), 1)
+    alike = sorted(known for known in function_names() if known.startswith(".") == name.startswith("."))
+    near = difflib.get_close_matches(name.lower()[:64], alike, 1)
     hint = f" Did you mean {shown_name(near[0])}?" if near else ""
     return f"There is no function {shown_name(name)}.{hint}"

@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 from engine.errors import ScriptError
 from engine.values import Value, check_value
 
-NODES_MAX = 10_000
+NODES_MAX = 5_000
 NODE_DEPTH_MAX = 100
 
 Encoded: TypeAlias = "bool | int | float | str | list[Encoded] | None"

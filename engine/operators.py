@@ -5,15 +5,8 @@ from __future__ import annotations
 import math
 from datetime import tzinfo
 
-from engine.dates import (
-    DateValue,
-    Duration,
-    add_duration,
-    parse_date,
-    parse_duration,
-    parse_iso,
-    subtract_dates,
-)
+from engine.dates import DateValue, add_duration, parse_date, parse_iso, subtract_dates
+from engine.durations import Duration, parse_duration
 from engine.errors import ScriptError
 from engine.values import (
     INTEGER_BITS_MAX,
@@ -203,7 +196,7 @@ def contains(container: Value, item: Value) -> bool:
         return any(equal(other, item) for other in container if type(other) is str or other is None)
     if isinstance(container, dict):
         return item is not None and not isinstance(item, (list, dict)) and to_text(item) in container
-    if container is None:
+    if container is None or isinstance(item, (list, dict)):
         return False
     return to_text(item) in to_text(container)
 
@@ -211,8 +204,3 @@ def contains(container: Value, item: Value) -> bool:
 def has_spellings(text: str) -> bool:
     """Return whether another value may equal this text: one that reads as NULL, number, date or boolean."""
     return text == "" or text[0].isdigit() or text[0] in "+-. tTfF"
-
-
-def in_(item: Value, container: Value) -> bool:
-    """`item IN container`; see `contains`."""
-    return contains(container, item)

@@ -30,6 +30,8 @@ INTEGER_MAX = (1 << INTEGER_BITS_MAX) - 1
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,5})?\s*", re.ASCII)
 _NUMBER_CHARACTERS_MAX = 1_300
 _EXACT_FLOAT_MAX = 2.0**53
+_ROUNDED_FLOAT_MAX = 1e308
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _SHOWN_CHARACTERS_MAX = 40
 
 
@@ -78,7 +80,8 @@ def number_text(number: int | float) -> str:
         return str(number)
     if number == math.trunc(number) and abs(number) <= _EXACT_FLOAT_MAX:
         return str(int(number))
-    text = f"{number:.15g}"
+    # The largest floats, rounded to 15 digits, would be infinite.
+    text = f"{number:.15g}" if abs(number) < _ROUNDED_FLOAT_MAX else repr(number)
     if "e" not in text or not 1e-7 <= abs(number) < 1e21:
         return text
     text = format(Decimal(text), "f")
@@ -103,7 +106,7 @@ def _for_json(value: Value) -> Value:
     if isinstance(value, float):
         if value == math.trunc(value) and abs(value) <= _EXACT_FLOAT_MAX:
             return int(value)
-        return float(f"{value:.15g}")
+        return float(number_text(value))
     if isinstance(value, list):
         return [_for_json(v) for v in value]
     if isinstance(value, dict):
@@ -114,7 +117,7 @@ def _for_json(value: Value) -> Value:
 def to_json(value: Value) -> str:
     """Return the value as compact JSON. ScriptError where it would be longer than a text may be."""
     measure(value)
-    return limit_text(json.dumps(_for_json(value), ensure_ascii=False, separators=(",", ":")))
+    return limit_text(_ENCODER.encode(_for_json(value)))
 
 
 def limit_text(text: str) -> str:
@@ -312,7 +315,10 @@ def check_value(value: object) -> Value:
     if not isinstance(value, (list, dict)):
         _check_scalar(value)
         return cast(Value, value)
-    measure(cast(Value, value))
+    try:
+        measure(cast(Value, value))
+    except TypeError:  # A key without a length: no text.
+        raise ScriptError("A key of an object must be a text.", "type") from None
     waiting: list[object] = [value]
     while waiting:
         item = waiting.pop()

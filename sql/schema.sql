@@ -102,19 +102,19 @@ create table workflow_scripts (
 comment on column workflow_scripts.bot_id is 'all zeros: the script of every bot that has none of its own by that name';
 
 alter table workflow_executions
-    add column session_id uuid,
-    add column script_path text,
-    add column plan_hash text references workflow_plans (hash),
-    add column mode text,
-    add column revision bigint not null default 0,
-    add column turn integer not null default 0,
-    add column wait_kind text,
-    add column wake_at timestamptz,
-    add column start_order bigint,
-    add column start_key text,
-    add column problem text,
-    add column partition smallint,
-    add column ended_at timestamptz;
+    add column if not exists session_id uuid,
+    add column if not exists script_path text,
+    add column if not exists plan_hash text references workflow_plans (hash),
+    add column if not exists mode text,
+    add column if not exists revision bigint not null default 0,
+    add column if not exists turn integer not null default 0,
+    add column if not exists wait_kind text,
+    add column if not exists wake_at timestamptz,
+    add column if not exists start_order bigint,
+    add column if not exists start_key text,
+    add column if not exists problem text,
+    add column if not exists partition smallint,
+    add column if not exists ended_at timestamptz;
 comment on column workflow_executions.plan_hash is 'null: a row of the bot server''s own code, which nothing here touches';
 comment on column workflow_executions.wake_at is 'when it has something to do by itself, a start as well as the deadline of a wait';
 comment on column workflow_executions.problem is 'the error it failed with, or why it was parked or cancelled';
@@ -618,6 +618,7 @@ begin
         where e.session_id = workflow_start.session_id and e.script_path = workflow_start.script
             and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused');
         if found then
+            perform workflow_check_bot((select e.bot_id from workflow_executions e where e.id = started));
             return started;
         end if;
         started := gen_random_uuid();
@@ -833,7 +834,8 @@ declare
 begin
     -- Unqualified: the schema of this installation first, then public.
     select array_agg(f.oid) filter (where given between f.pronargs - f.pronargdefaults and f.pronargs),
-        string_agg(distinct format('%s to %s', f.pronargs - f.pronargdefaults, f.pronargs), ', ')
+        string_agg(distinct case f.pronargdefaults when 0 then f.pronargs::text
+            else format('%s to %s', f.pronargs - f.pronargdefaults, f.pronargs) end, ' or ')
         into fitting, takes
     from pg_proc f
     where f.proname = wanted and f.prokind = 'f' and f.provariadic = 0
@@ -845,10 +847,10 @@ begin
     if cardinality(fitting) = 1 then
         return fitting[1];
     elsif cardinality(fitting) > 1 then
-        raise exception using errcode = 'SW021', message = format('The function %s is there more than once with %s arguments.', name, given),
+        raise exception using errcode = 'SW021', message = format('The function %s is there more than once for %s argument(s).', name, given),
             hint = 'Give the variants names of their own.';
     elsif takes is not null then
-        raise exception using errcode = 'SW021', message = format('The function %s does not take %s arguments; it takes %s.', name, given, takes),
+        raise exception using errcode = 'SW021', message = format('The function %s does not take %s argument(s); it takes %s.', name, given, takes),
             hint = 'Arguments with a default may be left out from the end.';
     end if;
     select string_agg(c.name, ', ') into near from (

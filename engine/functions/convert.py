@@ -144,7 +144,7 @@ def parse_json(text: str) -> Value:
         raise ValueError(f"{word} is no JSON")
 
     try:
-        value = json.loads(text, parse_constant=refuse, parse_int=_whole)
+        value = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         where = (
             f" at line {error.lineno}, column {error.colno}"
@@ -153,13 +153,6 @@ def parse_json(text: str) -> Value:
         )
         raise ScriptError(f"PARSEJSON cannot read {show(text)}: it is no JSON{where}.", "argument") from None
     return check_value(value)
-
-
-def _whole(digits: str) -> int:
-    number = read_number(digits)
-    if not isinstance(number, int):
-        raise ValueError("too big a number")
-    return number
 
 
 def json_of(value: Value) -> Value:
@@ -271,18 +264,18 @@ FUNCTIONS: dict[str, Function] = {
     "cdbl": function("number", to_double),
     "number": function("number", to_double),
     "cbool": function("any", to_boolean),
-    "isempty": function("any", is_empty),
-    "isnull": function("any", is_null),
-    "$is_null": function("any", is_null),
+    "isempty": function("any", is_empty, light=1),
+    "isnull": function("any", is_null, light=1),
+    "$is_null": function("any", is_null, light=1),
     "isnumeric": function("any", is_number),
     "isnumber": function("any", is_number),
     "nvl": function("any any", first_given),
     "coalesce": function("any any*", first_given),
-    "typeof": function("any", type_of),
-    "json": function("any", json_of, weight=10, deep=1),
+    "typeof": function("any", type_of, light=1),
+    "json": function("any", json_of, weight=40, deep=1),
     "tojson": function("any", as_json, deep=1),
     "stringify": function("any", as_json, deep=1),
-    "parsejson": function("text", parse_json, weight=20),
+    "parsejson": function("text", parse_json, weight=40),
     "toyaml": function("any", as_yaml, deep=4),
     "csv": function("list text?", as_csv, deep=3),
     "session_id": function("", session_id, moment=True),

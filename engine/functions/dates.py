@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from engine.dates import (
-    MONTHS,
-    SECONDS_OF_UNIT,
-    WEEKDAYS,
-    DateValue,
-    Duration,
-    add_duration,
-    difference,
-    duration_of,
-    parse_date,
-    parse_duration,
-    subtract_dates,
-    unit_named,
-    unit_of,
-)
+from engine.dates import MONTHS, WEEKDAYS, DateValue, add_duration, difference, parse_date, subtract_dates
+from engine.durations import SECONDS_OF_UNIT, Duration, duration_of, parse_duration, unit_named, unit_of
 from engine.errors import ScriptError
 from engine.functions.signature import KINDS, Function, Moment, function
 from engine.values import Value, show, to_number
@@ -308,7 +295,7 @@ FUNCTIONS: dict[str, Function] = {
     "today": function("", today, moment=True),
     "time": function("", clock, moment=True),
     "timestamp": function("date?", timestamp, moment=True),
-    "dateadd": function("any any any?", date_add, moment=True),
+    "dateadd": function("any any any?", date_add, moment=True, cost=12),
     "datediff": function("any any any?", date_difference),
     "days_between": function("date date", days_between),
     "hours_between": function("date date", hours_between),
@@ -325,6 +312,6 @@ FUNCTIONS: dict[str, Function] = {
     "datevalue": function("date", date_value),
     "dateserial": function("whole whole whole", date_serial),
     "date": function("any*", date_of, moment=True),
-    "eomonth": function("date", end_of_month),
+    "eomonth": function("date", end_of_month, cost=12),
     "isdate": function("any", is_date),
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.dates import DateValue, add_duration, duration_of
+from engine.dates import DateValue, add_duration
+from engine.durations import duration_of
 from engine.errors import ScriptError
 from engine.functions.dates import date_difference
 from engine.functions.signature import Function, Moment, function
@@ -85,7 +86,7 @@ def _adder(unit: str) -> Function:
         f"Return the date moved by so many {unit}s; a number below 0 moves it back.\n\n"
         f'    ADD_{unit.upper()}S("2026-03-15", 0) = "2026-03-15"\n    '
     )
-    return function("date number", add, moment=True)
+    return function("date number", add, moment=True, cost=12)
 
 
 FUNCTIONS: dict[str, Function] = {

@@ -276,7 +276,7 @@ def _format_as(name: str, value: Value, pattern: str) -> str:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "format": function("any text?", format_value, deep=1),
-    "format_date": function("any text?", format_as_date),
-    "format_time": function("any text?", format_as_time),
+    "format": function("any text?", format_value, deep=1, cost=60),
+    "format_date": function("any text?", format_as_date, cost=60),
+    "format_time": function("any text?", format_as_time, cost=60),
 }

@@ -66,9 +66,8 @@ def slice_of(value: Value, start: int, end: int | None = None) -> Value:
     SLICE([1, 2, 3], 1) = [2, 3]
     SLICE("abcd", 1, 3) = "bc"
     """
-    if isinstance(value, list):
-        return value[start:end]
-    return to_text(value)[start:end]
+    assert isinstance(value, (str, list))
+    return value[start:end]
 
 
 def push(items: list[Value], *added: Value) -> Value:
@@ -327,10 +326,10 @@ def range_of(start: int, end: int, step: int = 1) -> Value:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "first": function("any", first),
-    "last": function("any", last),
-    "slice": function("any whole whole?", slice_of),
-    ".slice": function("any whole whole?", slice_of),
+    "first": function("any", first, light=1),
+    "last": function("any", last, light=1),
+    "slice": function("sequence whole whole?", slice_of),
+    ".slice": function("sequence whole whole?", slice_of),
     "push": function("list any any*", push),
     "append": function("list any any*", push),
     ".push": function("list any any*", push),
@@ -341,15 +340,15 @@ FUNCTIONS: dict[str, Function] = {
     ".concat": function("any any*", concatenate),
     "sort": function("list any*", sort, weight=20, deep=2),
     ".sort": function("list any*", sort, weight=20, deep=2),
-    ".reverse": function("any", reverse),
+    ".reverse": function("sequence", reverse),
     "unique": function("list text?", unique, weight=20, deep=2),
     "sum": function("any any*", total, weight=6),
     "avg": function("any any*", average, weight=6),
     "average": function("any any*", average, weight=6),
     "max": function("any any*", largest, weight=30),
     "min": function("any any*", smallest, weight=30),
-    "count": function("any text?", count, weight=6),
-    ".count": function("any text?", count, weight=6),
+    "count": function("any text?", count, weight=6, light=1),
+    ".count": function("any text?", count, weight=6, light=1),
     "keys": function("object", keys),
     ".keys": function("object", keys),
     "values": function("object", values),

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.dates import DateValue, Duration, duration_of, parse_clock, parse_date, parse_duration
+from engine.dates import DateValue, parse_clock, parse_date
+from engine.durations import Duration, duration_of, parse_duration
 from engine.errors import ScriptError
 from engine.values import INTEGER_BITS_MAX, Value, show, to_number, to_text
 
@@ -31,7 +32,8 @@ class Function:
 
     `rest` is the kind of any number of further arguments. With `moment`, the turn's Moment is the first
     argument of `call`. `weight` multiplies the work that its arguments cost (sorting costs more an item);
-    `deep` does so for going over all levels of a container.
+    `deep` does so for going over all levels of a container. With at most `light` arguments it costs nothing.
+    `cost` is the work of a call itself, about its microseconds.
     """
 
     call: Callable[..., Value]
@@ -41,6 +43,8 @@ class Function:
     moment: bool = False
     weight: float = 1.0
     deep: float = 0.0
+    light: int = 0
+    cost: float = 6.0
 
     @property
     def most(self) -> int | None:
@@ -59,6 +63,8 @@ def function(
     moment: bool = False,
     weight: float = 1.0,
     deep: float = 0.0,
+    light: int = 0,
+    cost: float = 6.0,
 ) -> Function:
     """Return a Function for a signature such as `text whole whole?` or `any*`.
 
@@ -69,7 +75,7 @@ def function(
     required = sum(not word.endswith("?") for word in words)
     kinds = tuple(word.rstrip("?") for word in words)
     assert all(kind in KINDS for kind in (*kinds, *([rest] if rest else []))), signature
-    return Function(call, kinds, required, rest, moment, weight, deep)
+    return Function(call, kinds, required, rest, moment, weight, deep, light, cost)
 
 
 def convert_arguments(name: str, of: Function, arguments: Sequence[Value]) -> list[Any]:
@@ -86,7 +92,7 @@ def convert_arguments(name: str, of: Function, arguments: Sequence[Value]) -> li
     for position, argument in enumerate(arguments):
         kind = of.kind_of(position)
         assert kind is not None
-        if kind == "any" or (kind == "text" and type(argument) is str):
+        if kind == "any" or _AS_IT_IS.get(kind) is type(argument):
             converted.append(argument)
             continue
         try:
@@ -165,6 +171,12 @@ def _duration(value: Value) -> Duration:
     return duration_of(to_number(value), "second")
 
 
+def _sequence(value: Value) -> Value:
+    if isinstance(value, dict):
+        raise ValueError
+    return value if isinstance(value, list) else to_text(value)
+
+
 KINDS: dict[str, Callable[[Value], Any]] = {
     "any": lambda value: value,
     "text": to_text,
@@ -174,8 +186,11 @@ KINDS: dict[str, Callable[[Value], Any]] = {
     "object": _object,
     "date": _date,
     "clock": _clock,
+    "sequence": _sequence,
     "duration": _duration,
 }
+# What needs no conversion: by far the most arguments are of the right type.
+_AS_IT_IS = {"text": str, "whole": int, "list": list, "object": dict}
 EXPECTED = {
     "any": "a value",
     "text": "a text",
@@ -185,5 +200,6 @@ EXPECTED = {
     "object": "an object",
     "date": 'a date (such as "2026-01-31", "2026-01-31T18:30" or "31/01/2026")',
     "duration": "a duration (DAYS(3), HOURS(2)) or a number of seconds",
+    "sequence": "a text or a list",
     "clock": 'a date or a time of day (such as "2026-01-31T18:30" or "18:30")',
 }

@@ -231,7 +231,8 @@ def reverse(value: Value) -> Value:
     REVERSE("abc") = "cba"
     REVERSE([1, 2]) = [2, 1]
     """
-    return value[::-1] if isinstance(value, list) else to_text(value)[::-1]
+    assert isinstance(value, (str, list))
+    return value[::-1]
 
 
 def contains(container: Value, item: Value) -> bool:
@@ -340,10 +341,10 @@ def _ilike(text: str, pattern: str) -> bool:
 
 _TWO = "text text"
 FUNCTIONS: dict[str, Function] = {
-    "len": function("any", length),
-    "length": function("any", length),
-    "ubound": function("any", length),
-    ".length": function("any", length),
+    "len": function("any", length, light=1),
+    "length": function("any", length, light=1),
+    "ubound": function("any", length, light=1),
+    ".length": function("any", length, light=1),
     "left": function("text whole", left),
     "right": function("text whole", right),
     "mid": function("text whole whole?", mid),
@@ -354,7 +355,7 @@ FUNCTIONS: dict[str, Function] = {
     "upper": function("text", upper),
     ".touppercase": function("text", upper),
     "capitalize": function("text", capitalize),
-    "proper": function("text", proper, weight=20),
+    "proper": function("text", proper, weight=40, cost=15),
     "trim": function("text", trim),
     ".trim": function("text", trim),
     "ltrim": function("text", trim_left),
@@ -373,7 +374,7 @@ FUNCTIONS: dict[str, Function] = {
     "padright": function("text whole text?", pad_right),
     "lpad": function("text whole text?", pad_left),
     "rpad": function("text whole text?", pad_right),
-    "reverse": function("any", reverse),
+    "reverse": function("sequence", reverse),
     "contains": function("any any", contains, weight=20),
     "$contains": function("any any", contains, weight=20),
     ".contains": function("any any", contains, weight=20),
@@ -392,6 +393,6 @@ FUNCTIONS: dict[str, Function] = {
     ".indexof": function("any any", index_of, deep=1),
     ".substring": function("text whole whole?", substring),
     ".charat": function("text whole", character_at),
-    "$like": function(_TWO, _like, weight=20),
-    "$ilike": function(_TWO, _ilike, weight=20),
+    "$like": function(_TWO, _like, weight=100),
+    "$ilike": function(_TWO, _ilike, weight=100),
 }

@@ -144,10 +144,10 @@ class ForNumber(Step):
         else:
             _, last, step = cast("list[int]", here.memo)
             value = to_number(here.lookup(self.variable)) + step
-        if (value > last) if step > 0 else (value < last):
-            return NEXT
         if isinstance(value, float):
             value = round(value, 12)  # 0.1 + 0.2 counts as 0.3
+        if (value > last) if step > 0 else (value < last):
+            return NEXT
         return Enter(0, memo=[value, last, step], sets=(Assignment(self.variable, value),))
 
 
@@ -238,13 +238,14 @@ class Do(Step):
     @classmethod
     def build(cls, written: Written) -> Self:
         tests: list[Test | None] = []
-        for section in (written.sections[0], written.sections[-1]):
+        for section in written.sections:
             condition = section.parsed.expression_of("do_while")
             until = section.parsed.expression_of("do_until")
             if condition is not None:
                 tests.append(Test(condition, False))
             else:
                 tests.append(None if until is None else Test(until, True))
+        tests.append(None)
         if tests[0] and tests[1]:
             raise Misuse("DO and LOOP both have a condition", "keep one of them")
         return cls(written.place, tests[0], tests[1], written.sections[0].block)

@@ -289,6 +289,7 @@ begin
         where e.session_id = workflow_start.session_id and e.script_path = workflow_start.script
             and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused');
         if found then
+            perform workflow_check_bot((select e.bot_id from workflow_executions e where e.id = started));
             return started;
         end if;
         started := gen_random_uuid();

@@ -12,7 +12,8 @@ declare
 begin
     -- Unqualified: the schema of this installation first, then public.
     select array_agg(f.oid) filter (where given between f.pronargs - f.pronargdefaults and f.pronargs),
-        string_agg(distinct format('%s to %s', f.pronargs - f.pronargdefaults, f.pronargs), ', ')
+        string_agg(distinct case f.pronargdefaults when 0 then f.pronargs::text
+            else format('%s to %s', f.pronargs - f.pronargdefaults, f.pronargs) end, ' or ')
         into fitting, takes
     from pg_proc f
     where f.proname = wanted and f.prokind = 'f' and f.provariadic = 0
@@ -24,10 +25,10 @@ begin
     if cardinality(fitting) = 1 then
         return fitting[1];
     elsif cardinality(fitting) > 1 then
-        raise exception using errcode = 'SW021', message = format('The function %s is there more than once with %s arguments.', name, given),
+        raise exception using errcode = 'SW021', message = format('The function %s is there more than once for %s argument(s).', name, given),
             hint = 'Give the variants names of their own.';
     elsif takes is not null then
-        raise exception using errcode = 'SW021', message = format('The function %s does not take %s arguments; it takes %s.', name, given, takes),
+        raise exception using errcode = 'SW021', message = format('The function %s does not take %s argument(s); it takes %s.', name, given, takes),
             hint = 'Arguments with a default may be left out from the end.';
     end if;
     select string_agg(c.name, ', ') into near from (

@@ -19,8 +19,9 @@ from tests.engine.trees import a_moment
 _TEXTS = st.one_of(
     st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
     st.sampled_from(
-        ["", "12", "-1.5", " 7 ", "1e400", "2026-11-22", "31/12/2025 08:05", "P3D", "-PT2H", "day", "month", "n",
-         "#,##0.00", "dd/MM/yyyy", "C2[pt-BR]", "0%", "desc", "a%b_", "%", "[1,", '{"a": [1, 2]}', "length", "9" * 400]
+        ["", "12", "-1.5", " 7 ", "1e400", "2026-11-22", "31/12/2025 08:05", "P3D", "-PT2H", "day", "month",
+         "#,##0.00", "dd/MM/yyyy", "C2[pt-BR]", "0%", "desc", "a%b_", "%", "[1,", '{"a": [1, 2]}', "length",
+         "n", "9" * 400]
     ),
 )  # fmt: skip
 _NUMBERS = st.one_of(

@@ -39,7 +39,7 @@ class _ToDialect(ast.NodeTransformer):
 
 
 def tree(text: str) -> ast.expr:
-    """Return the node for Python text: `LEFT("abc", 2)`; `dot_trim(a)`, `int_like(a, b)` for `.trim`, `$like`."""
+    """Return the node for Python text: `LEFT("abc", 2)`; `dot_trim`, `int_like` for `.trim`, `$like`."""
     parsed = ast.parse(re.sub(r"^\.(?=[a-zA-Z])", "dot_", text), mode="eval")
     node = _ToDialect().visit(parsed.body)
     assert isinstance(node, ast.expr)
