@@ -144,7 +144,7 @@ async def profile(running: Running, arguments: argparse.Namespace) -> None:
         daemon = Daemon(dsn, file.name)
         try:
             await wait_for_script(dsn)
-            sessions = await start_conversations(dsn, "echo.bas", 1000)
+            sessions = await start_conversations(dsn, "echo.bas", arguments.profile)
             rate = await keep_busy(dsn, sessions, arguments.seconds)
         finally:
             daemon.stop()
@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of pgbench and Stepwell in turn")
     parser.add_argument("--seconds", type=float, default=4, help="length of each pgbench run and closed loop")
     parser.add_argument("--postgres-bin", type=Path, help="binaries of another PostgreSQL")
-    parser.add_argument("--profile", action="store_true", help="a profile of the daemon instead")
+    parser.add_argument("--profile", type=int, metavar="CONVERSATIONS", help="a profile of that many busy conversations instead")
     arguments = parser.parse_args()
     with server(arguments.postgres_bin) as running:
         print(f"PostgreSQL {running.version}, fsync on, synchronous_commit on", flush=True)
