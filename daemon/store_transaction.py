@@ -37,7 +37,7 @@ class TurnTransaction:
     async def ask(self, asked: Query, execution: LoadedExecution) -> QueryAnswered | QueryFailed:
         """Run one question and return its answer, or why the database refused it; the transaction goes on.
 
-        Raises asyncpg.PostgresError of the classes that concern the whole turn, asyncpg.InterfaceError, OSError.
+        Raises asyncpg.PostgresError of the classes that concern the whole turn, InterfaceError, OSError.
         """
         try:
             name, arguments = _statement(asked, execution)
@@ -52,7 +52,7 @@ class TurnTransaction:
         return QueryAnswered(None if answer is None else json.loads(answer))
 
     async def commit_turn(self, turn: Turn) -> bool:
-        """Write the turn. False: it lost its race, and all that was asked is undone when the transaction ends."""
+        """Write the turn. False: it lost its race; what was asked is undone when the transaction ends."""
         arguments = arguments_of_turn(turn, self._owner)
         self.committed = await self._connection.fetchval(query("commit_turn"), *arguments) is not None
         return self.committed

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - statements and their expectations read best one a line
 """The database it meets: the bot server's own, an empty one, another schema, two schemas in one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - statements and their expectations read best one a line
 """Every action of an operator in every state, once and twice, and against a turn in flight."""
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ async def test_f59_every_action_in_every_state(
 
 
 async def read(connection: Connection, execution: UUID) -> asyncpg.Record:
-    row = await connection.fetchrow("select * from workflow_executions where id = $1", execution)
+    row: asyncpg.Record | None = await connection.fetchrow(
+        "select * from workflow_executions where id = $1", execution
+    )
     assert row is not None
     return row
 

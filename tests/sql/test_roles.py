@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - statements and their expectations read best one a line
 """The three roles, as real roles: what each may do and may not; bots kept apart."""
 
 from __future__ import annotations

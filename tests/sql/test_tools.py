@@ -1,7 +1,9 @@
+# ruff: noqa: E501 - statements and their expectations read best one a line
 """What a script asks of the database inside its turn: tools and variables; a refusal is an answer."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -148,6 +150,33 @@ async def test_f53_a_time_out_concerns_the_whole_turn(
     with pytest.raises(asyncpg.LockNotAvailableError):
         await call(store, asked, "touch_busy")
     await transaction.rollback()
+
+
+async def test_f34_a_cancelled_turn_leaves_no_transaction_and_no_lock(
+    store: Store, asked: LoadedExecution, connection: Connection
+) -> None:
+    await connection.execute(
+        "create function stand_still() returns void language sql as $$ select pg_sleep(60) $$"
+    )
+    asking_now = asyncio.Event()
+
+    async def turn() -> None:
+        async with store.transaction() as transaction:
+            await transaction.ask(Query("tool:create_ticket", ("x",)), asked)
+            asking_now.set()
+            await transaction.ask(Query("tool:stand_still"), asked)
+
+    task = asyncio.create_task(turn())
+    await asking_now.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    left = (
+        "select count(*) from pg_stat_activity where application_name = 'stepwell' and xact_start is not null"
+    )
+    assert await connection.fetchval(left) == 0
+    assert await connection.fetchval("select count(*) from tickets") == 0
+    assert await store.commit_turn(turn_of(asked)), "nothing is locked, and the turn can be tried again"
 
 
 async def test_a_lost_connection_is_no_answer(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from daemon.migrations import Connection
@@ -157,8 +159,6 @@ async def test_f25_the_outcome_of_a_commit_can_be_asked(
 
 
 async def test_a_reply_with_broken_json_fails_the_batch_alone(store: Store, connection: Connection) -> None:
-    import asyncpg
-
     good, bad = await asking(store, connection), await asking(store, connection)
     turns = [turn_of(good), turn_of(bad, went_out="{broken")]
     with pytest.raises(asyncpg.InvalidTextRepresentationError):
@@ -183,5 +183,25 @@ async def test_direct_executions_that_have_begun_are_lost(store: Store, connecti
     for one in (begun, held):
         await ask(store, one)
     assert await store.mark_lost([held]) == [begun]
-    status: dict[UUID, str] = dict(await connection.fetch("select id, status from workflow_executions"))  # type: ignore[arg-type]
+    status: dict[UUID, str] = dict(await connection.fetch("select id, status from workflow_executions"))
     assert status == {begun: "lost", fresh: "running", held: "waiting"}
+
+
+@pytest.mark.parametrize("how", ["one", "batch"])
+async def test_f17_two_turns_at_one_moment_cannot_both_hear_a_message(
+    store: Store, connection: Connection, how: str
+) -> None:
+    session = uuid4()
+    asked, other = await asking(store, connection, session), await asking(store, connection)
+    await say(connection, session)
+    [message] = await store.fetch_messages([], 10)
+    async with store.transaction() as transaction:
+        assert await transaction.commit_turn(turn_of(asked, consumed=(message.id,)))
+        second = asyncio.create_task(commit(store, turn_of(other, consumed=(message.id,)), how))
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        while not await connection.fetchval(waiting):
+            assert not second.done()
+    with pytest.raises(asyncpg.SerializationError, match="heard by another"):
+        await second
+    assert await rows(connection, "workflow_turns") == 3
+    assert not await commit(store, turn_of(other, consumed=(message.id,)), how), "tried again, it has lost"

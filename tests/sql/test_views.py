@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - statements and their expectations read best one a line
 """The views: who waits for what, who said what, what happened, where people drop out."""
 
 from __future__ import annotations
@@ -106,7 +107,12 @@ async def test_the_funnel_counts_where_people_go(store: Store, connection: Conne
             store, execution, came_in=came_in(kind), **{"went_out": went_out(), "current_step": 2} | changes
         )
 
-    done = {"status": "completed", "wait_kind": None, "went_out": went_out(asked=False), "current_step": 9}
+    done: dict[str, Any] = {
+        "status": "completed",
+        "wait_kind": None,
+        "went_out": went_out(asked=False),
+        "current_step": 9,
+    }
     answers, again, silent, gone, open_still = [await start(connection, uuid4()) for _ in range(5)]
     for one in (answers, again, silent, gone, open_still):
         await turn(one, "start")

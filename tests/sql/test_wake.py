@@ -1,4 +1,4 @@
-"""Notifications: sent only to a daemon that sleeps, never missed by one that falls asleep, never the writer's failure."""
+"""Notifications: sent only to a sleeper, never missed by one falling asleep, never the writer's failure."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ async def test_only_a_sleeper_is_notified_with_the_partition(
     assert await ear.take() == [await partition(connection, session)]
     sessions = [uuid4() for _ in range(20)]
     await connection.execute(
-        "insert into workflow_messages (session_id, content) select s, 'x' from unnest($1::uuid[]) s, generate_series(1, 5)",
+        "insert into workflow_messages (session_id, content) select s, 'x'"
+        " from unnest($1::uuid[]) s, generate_series(1, 5)",
         sessions,
     )
     heard = await ear.take()
@@ -189,3 +190,24 @@ async def test_f8_no_message_is_too_long_to_notify(store: Store, connection: Con
     await say(connection, session, "\N{PILE OF POO}'\\" * 30_000)
     [payload] = await ear.take()
     assert len(payload) <= 3
+
+
+async def test_without_the_shared_lock_a_wake_would_be_missed(
+    store: Store, connection: Connection, ear: Ear
+) -> None:
+    """The control of the tests above: a trigger that only looks whether someone sleeps lets a message lie."""
+    await connection.execute(
+        "create or replace function workflow_wake(partitions smallint[]) returns void language sql"
+        " set search_path = public as $$ select pg_notify('workflow_wake', p::text) from unnest(partitions) p"
+        " where exists (select from pg_locks l where l.locktype = 'advisory' and l.mode = 'ExclusiveLock') $$"
+    )
+    session = uuid4()
+    await asking(store, connection, session)
+    transaction = connection.transaction()
+    await transaction.start()
+    await say(connection, session)
+    assert await store.try_doze(ear.connection), "it falls asleep while the message is in flight"
+    assert await store.fetch_messages([], 10) == []
+    await transaction.commit()
+    assert await ear.take() == [], "and nobody ever tells it"
+    assert len(await store.fetch_messages([], 10)) == 1
