@@ -24,7 +24,7 @@ async def test_every_error_of_every_file_and_nothing_stored(database: str, tmp_p
 
 
 async def test_a_file_that_is_no_text_is_an_error_with_its_line(database: str, tmp_path: Path) -> None:
-    (tmp_path / "latin.bas").write_bytes(b"TALK 1\nTALK \"caf\xe9\"\n")
+    (tmp_path / "latin.bas").write_bytes(b'TALK 1\nTALK "caf\xe9"\n')
     async with chatting(database) as chat:
         done = await chat.daemon.deploy(tmp_path)
         assert [(p.file, p.line) for p in done.problems] == [("latin.bas", 2)]
