@@ -13,7 +13,7 @@ from uuid import UUID
 from daemon.cli.exits import UNREACHABLE, WRONG, CommandError
 from daemon.cli.options import Options
 from daemon.embedded import find_running, start_embedded
-from daemon.settings import Settings
+from daemon.settings import SYSTEM_FILE, Settings
 from daemon.store import Pool, Store, open_pool
 from daemon.store_clients import ClientStore
 from daemon.store_glance import GlanceStore
@@ -34,13 +34,13 @@ class Database:
 
 
 def settings_beside(options: Options, folder: Path) -> Settings:
-    """Return the settings; with no file given or found, those of the stepwell.toml beside the scripts.
+    """Return the settings; with no file given or found here, those of the stepwell.toml beside the scripts.
 
     Raises SettingsError.
     """
     settings = options.settings()
     beside = folder / LOCAL_FILE
-    if settings.file is None and beside.is_file():
+    if settings.file in (None, SYSTEM_FILE) and beside.is_file():
         return replace(options, config=beside).settings()
     return settings
 
