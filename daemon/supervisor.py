@@ -154,6 +154,7 @@ class Supervisor:
             while True:
                 await asyncio.sleep(self._idle_seconds_max / SCANS_PER_IDLE)
                 self._passivate_idle()
+                await self._let_go_ended()
 
     def stop(self) -> None:
         """Start nothing more; every actor leaves when its turn is over."""
@@ -317,6 +318,21 @@ class Supervisor:
             if actor.may_passivate:
                 self._leave(actor)
                 self._metrics.actors_passivated.inc()
+
+    async def _let_go_ended(self) -> None:
+        """Let go direct-mode actors whose execution was cancelled: nothing else would ever wake them."""
+        direct = [a for a in self._actors.values() if a.standing.direct and a.mailbox.awaited]
+        if not direct:
+            return
+        try:
+            rows = {row.id: row for row in await self._store.load_executions([a.id for a in direct])}
+        except Exception as error:  # it is looked at again, and an error here must not end the actors
+            log.info("direct_executions_not_checked", error=str(error) or type(error).__name__)
+            return
+        for actor in direct:
+            row = rows.get(actor.id)
+            if (row is None or row.status not in ("running", "waiting")) and actor.mailbox.awaited:
+                self._leave(actor)
 
     async def _park(self, execution_id: UUID, revision: int, error: Exception) -> None:
         """Put an execution aside with its error, for the operator to see; its state stays as it is."""
