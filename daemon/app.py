@@ -22,7 +22,6 @@ import structlog
 from daemon.asking import Asking
 from daemon.backoff import Backoff
 from daemon.committer import Committer
-from daemon.connections import Connections, open_connections
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
 from daemon.health import Readiness
@@ -32,8 +31,9 @@ from daemon.partitions import Partitions
 from daemon.plans import Plans
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings
-from daemon.store import EVERY_BOT, Store
+from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
+from daemon.store_connections import Connections, open_connections
 from daemon.store_operators import OperatorStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
@@ -80,79 +80,97 @@ class Daemon:
         random: Random,
         owner: str,
     ) -> None:
-        limits, daemon, schema = settings.limits, settings.daemon, settings.database.schema
         self.settings = settings
         self.metrics = metrics
         self.readiness = readiness
         self.connections = connections
-        self.store = Store(connections.looking, schema, owner)
+        self._random = random
+        self._owner = owner
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.store = self._store(connections.looking)
         self.clients = ClientStore(connections.looking)
         self.operators = OperatorStore(connections.looking)
-        self._random = random
         self.partitions = Partitions(
-            Store(connections.leasing, schema, owner),
-            Random(random.random()),
-            lease_seconds=daemon.lease_seconds,
+            self._store(connections.leasing),
+            self._chance(),
+            lease_seconds=settings.daemon.lease_seconds,
             on_gain=self._take_over,
             on_owned=self.look,
             on_loss=self._let_go,
         )
-        may_write = self.partitions.may_write
         self.committer = Committer(
-            Store(connections.committing, schema, owner),
+            self._store(connections.committing),
             metrics,
-            Random(random.random()),
-            turns_max=limits.commit_turns_max,
-            may_write=may_write,
+            self._chance(),
+            turns_max=settings.limits.commit_turns_max,
+            may_write=self.partitions.may_write,
         )
+        self.supervisor = self._make_supervisor()
+        self.listener = Listener(
+            connections.listen,
+            self.store,
+            metrics,
+            self._chance(),
+            heartbeat_seconds=settings.daemon.heartbeat_seconds,
+            on_wake=self.supervisor.wake,
+            on_listen=self.look,
+        )
+        self.fetcher = self._make_fetcher()
+        self.scheduler = self._make_scheduler()
+
+    # ── the parts ──
+
+    def _store(self, pool: Pool) -> Store:
+        return Store(pool, self.settings.database.schema, self._owner)
+
+    def _chance(self) -> Random:
+        """Return randomness of its own for a part, repeatable where the daemon's is."""
+        return Random(self._random.getrandbits(64))
+
+    def _make_supervisor(self) -> Supervisor:
+        settings = self.settings
         asking = Asking(
-            Store(connections.asking, schema, owner),
+            self._store(self.connections.asking),
             self.committer,
-            Random(random.random()),
+            self._chance(),
             connections_max=settings.database.pool_max,
             tools={name.lower(): tool.function for name, tool in settings.tools.items()},
-            may_write=may_write,
+            may_write=self.partitions.may_write,
         )
-        self.supervisor = Supervisor(
+        return Supervisor(
             self.store,
             Plans(self.store),
             self.committer,
             asking,
             World(policy_of(settings), ZoneInfo(settings.scripts.time_zone)),
-            metrics,
-            Random(random.random()),
-            actors_max=limits.actors_max,
-            idle_seconds_max=limits.idle_seconds_max,
+            self.metrics,
+            self._chance(),
+            actors_max=settings.limits.actors_max,
+            idle_seconds_max=settings.limits.idle_seconds_max,
         )
-        self.listener = Listener(
-            connections.listen,
-            self.store,
-            metrics,
-            Random(random.random()),
-            heartbeat_seconds=daemon.heartbeat_seconds,
-            on_wake=self.supervisor.wake,
-            on_listen=self.look,
-        )
-        self.fetcher = Fetcher(
+
+    def _make_fetcher(self) -> Fetcher:
+        return Fetcher(
             self.store,
             self.supervisor,
             self.listener,
             self.partitions,
-            metrics,
-            Random(random.random()),
-            batch_max=limits.message_batch_max,
-            sweep_seconds=daemon.sweep_seconds,
+            self.metrics,
+            self._chance(),
+            batch_max=self.settings.limits.message_batch_max,
+            sweep_seconds=self.settings.daemon.sweep_seconds,
         )
-        self.scheduler = Scheduler(
+
+    def _make_scheduler(self) -> Scheduler:
+        return Scheduler(
             self.store,
             self.supervisor,
             self.partitions,
-            metrics,
-            Random(random.random()),
-            batch_max=limits.due_batch_max,
-            sweep_seconds=daemon.sweep_seconds,
+            self.metrics,
+            self._chance(),
+            batch_max=self.settings.limits.due_batch_max,
+            sweep_seconds=self.settings.daemon.sweep_seconds,
         )
-        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     # ── what others call ──
 
@@ -210,7 +228,9 @@ class Daemon:
         self.supervisor.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
-                while self.supervisor.present or not self.committer.idle:
+                while True:
+                    if not self.supervisor.present and self.committer.idle:
+                        break
                     await asyncio.sleep(IDLE_POLL_SECONDS)
         if self.supervisor.present:
             log.warning("turns_dropped", executions=len(self.supervisor.present))
@@ -250,9 +270,11 @@ class Daemon:
 
     async def _watch_readiness(self) -> None:
         while True:
+            listener = self.listener
+            away = not (listener.listening or listener.deaf)  # deaf, it polls, and conversations move
             for about, reason in (
                 ("partitions", self.partitions.reason),
-                ("listener", None if self.listener.listening else "No notifications arrive: polling instead."),
+                ("listener", "The listening connection is being made." if away else None),
             ):
                 if reason is None:
                     self.readiness.clear(about)

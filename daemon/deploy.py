@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from daemon.metrics import stepwell_version
 from daemon.rows import StoredPlan
 from daemon.settings import Settings
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_deploy import store_scripts
+from daemon.version import stepwell_version
 from engine.codec import encode_plan
 from engine.compiler import compile_script
 from engine.errors import CompileError, Problem

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, TypeAlias
 
-import anyio
 import asyncpg
 import structlog
 

@@ -36,7 +36,7 @@ async def serve(settings: Settings, surroundings: Surroundings, *, dsn: str | No
     metrics, readiness = create_metrics(), Readiness()
     service = _Service(settings, metrics, readiness, systemd, dsn)
     failure: Exception | None = None
-    async with asyncio.TaskGroup() as tasks, serve_health(settings.listen, metrics, readiness):
+    async with asyncio.TaskGroup() as tasks, serve_health(tasks, settings.listen, metrics, readiness):
         beating = tasks.create_task(systemd.beat(surroundings.watchdog_seconds))
         # A task of its own, so that a signal can end it in every state, also while the database is waited for.
         serving = tasks.create_task(service.run())

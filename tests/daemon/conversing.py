@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 
 from daemon.app import Daemon, run_daemon
 from daemon.rows import ShownExecution
-from daemon.settings import Settings, load_settings
+from daemon.settings import Settings, Tool, load_settings
+from daemon.store import Pool, open_pool
+from daemon.store_clients import ClientStore
+from daemon.store_operators import OperatorStore
 
 TICKET = """
 #workflow
@@ -31,40 +36,59 @@ LOOP
 
 
 def settings_of(**flags: object) -> Settings:
-    """Return the defaults, with `section__key=value` changed; sweeps are rare, so that no test passes by one."""
+    """Return the defaults, with `section__key=value` changed; sweeps are rare, so that no test passes by one.
+
+    `tools` maps names to PostgreSQL functions.
+    """
     given: dict[str, object] = {"daemon.sweep_seconds": 3600.0, "http.listen": ""}
+    tools = flags.pop("tools", {})
+    assert isinstance(tools, dict)
     given |= {key.replace("__", "."): value for key, value in flags.items()}
-    return load_settings(flags=given, environ={}, directory=Path("/"))
+    settings = load_settings(flags=given, environ={}, directory=Path("/"))
+    functions = {name: Tool(kind="sql", function=function) for name, function in tools.items()}
+    return msgspec.structs.replace(settings, tools=functions)
 
 
 class Chat:
-    """A daemon, and clients that talk to it."""
+    """A daemon, and a client and an operator with connections of their own."""
 
-    def __init__(self, daemon: Daemon, dsn: str) -> None:
+    def __init__(self, daemon: Daemon, dsn: str, pool: Pool) -> None:
         self.daemon = daemon
         self.dsn = dsn
+        self.clients = ClientStore(pool)
+        self.operators = OperatorStore(pool)
+
+    async def idle(self) -> None:
+        """Wait until nothing moves, also while the daemon's connections are cut."""
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await self.daemon.idle()
+                    return
+                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    await asyncio.sleep(0.01)
 
     async def start(self, script: str, session: UUID | None = None, **params: Any) -> tuple[UUID, UUID]:
         """Start a script; return session and execution once nothing moves any more."""
         session = session or uuid4()
-        execution = await self.daemon.clients.start(script, session_id=session, params=params)
-        await self.daemon.idle()
+        execution = await self.clients.start(script, session_id=session, params=params)
+        await self.idle()
         return session, execution
 
     async def say(self, session: UUID, *texts: str) -> list[str]:
         """Say something, wait until nothing moves, and return what the bot said since last asked."""
         for text in texts:
-            assert await self.daemon.clients.send(session, text) is not None
-        await self.daemon.idle()
+            assert await self.clients.send(session, text) is not None
+        await self.idle()
         return await self.said(session)
 
     async def said(self, session: UUID) -> list[str]:
         """Return what the bot said to the session and nobody has taken yet."""
-        return [reply.content for reply in await self.daemon.clients.take_replies(session, 1000)]
+        return [reply.content for reply in await self.clients.take_replies(session, 1000)]
 
     async def show(self, execution: UUID) -> ShownExecution:
         """Return all about an execution."""
-        shown = await self.daemon.operators.show_execution(execution)
+        shown = await self.operators.show_execution(execution)
         assert shown is not None
         return shown
 
@@ -76,7 +100,7 @@ class Chat:
         """Move the clock of the schema ahead, and wait until nothing moves."""
         await execute(self.dsn, CLOCK.format(seconds=seconds))
         self.daemon.look()
-        await self.daemon.idle()
+        await self.idle()
 
 
 CLOCK = """
@@ -107,10 +131,17 @@ async def fetch(dsn: str, statement: str, *arguments: Any) -> list[asyncpg.Recor
 
 @asynccontextmanager
 async def chatting(
-    dsn: str, scripts: Mapping[str, str] | None = None, **flags: object
+    dsn: str, scripts: Mapping[str, str] | None = None, *, through: str | None = None, **flags: object
 ) -> AsyncIterator[Chat]:
-    """Run a daemon with some scripts deployed; `flags` are settings, `section__key=value`."""
-    async with run_daemon(settings_of(**flags), dsn=dsn, seed=7) as daemon:
-        deployment = await daemon.deploy(scripts or {"ticket.bas": TICKET, "echo.bas": ECHO})
-        assert not deployment.refused, [p.render() for p in deployment.problems]
-        yield Chat(daemon, dsn)
+    """Run a daemon with some scripts deployed; `flags` are settings, `section__key=value`.
+
+    `through` is the address that the daemon alone uses (a wire's).
+    """
+    pool = await open_pool(dsn, size_min=0, size_max=4)
+    try:
+        async with run_daemon(settings_of(**flags), dsn=through or dsn, seed=7) as daemon:
+            deployment = await daemon.deploy(scripts or {"ticket.bas": TICKET, "echo.bas": ECHO})
+            assert not deployment.refused, [p.render() for p in deployment.problems]
+            yield Chat(daemon, dsn, pool)
+    finally:
+        await pool.close()

@@ -17,7 +17,7 @@ async def test_a_conversation_from_start_to_end(database: str) -> None:
         assert await chat.said(session) == ["Describe the issue"]
         assert await chat.say(session, "my printer is on fire") == ["Ticket for my printer is on fire"]
         assert await chat.status(execution) == "completed"
-        turns = await chat.daemon.operators.list_turns(execution)
+        turns = await chat.operators.list_turns(execution)
         assert [t.came_in["kind"] for t in turns] == ["message", "start"]
         assert turns[0].came_in["content"] == "my printer is on fire"
         assert turns[0].went_out == {
@@ -42,7 +42,7 @@ async def test_f21_a_message_before_the_script_hears_is_kept(database: str) -> N
         session = uuid4()
         first = "insert into workflow_messages (session_id, content) values ($1, 'early')"
         await fetch(database, first, session)
-        await chat.daemon.idle()
+        await chat.idle()
         await chat.start("ticket.bas", session)
         assert await chat.said(session) == ["Describe the issue", "Ticket for early"]
 
@@ -53,12 +53,10 @@ async def test_f22_f24_every_message_is_heard_once_and_in_order(database: str) -
         words = [f"word {n}" for n in range(250)]  # more than a mailbox holds
         async with asyncio.TaskGroup() as tasks:
             for word in words:
-                await chat.daemon.clients.send(session, word)
-            tasks.create_task(chat.daemon.idle())
+                await chat.clients.send(session, word)
+            tasks.create_task(chat.idle())
         assert await chat.said(session) == [f"you said {w}" for w in words]
-        turns = await fetch(
-            database, "select count(*) n from workflow_turns where execution_id = $1", execution
-        )
+        turns = await fetch(database, "select count(*) n from workflow_turns where execution_id = $1", execution)
         assert turns[0]["n"] == 251
 
 
@@ -67,7 +65,7 @@ async def test_a_burst_in_one_insert_is_heard_in_order_beyond_the_mailbox(databa
         session, _ = await chat.start("echo.bas")
         burst = "insert into workflow_messages (session_id, content) select $1, n::text from generate_series(1, 350) n"
         await fetch(database, burst, session)
-        await chat.daemon.idle()
+        await chat.idle()
         assert await chat.said(session) == [f"you said {n}" for n in range(1, 351)]
         assert not chat.daemon.supervisor.held
 
@@ -80,13 +78,11 @@ async def test_f26_a_message_whose_row_became_visible_late_is_heard(database: st
         slow = await asyncpg.connect(database)
         transaction = slow.transaction()
         await transaction.start()
-        await slow.execute(
-            "insert into workflow_messages (session_id, content) values ($1, 'first')", session
-        )
+        await slow.execute("insert into workflow_messages (session_id, content) values ($1, 'first')", session)
         assert await chat.say(session, "second") == ["you said second"]
         await transaction.commit()
         await slow.close()
-        await chat.daemon.idle()
+        await chat.idle()
         assert await chat.said(session) == ["you said first"]
 
 
@@ -107,7 +103,7 @@ async def test_f27_a_time_out_fires_once_and_the_message_goes_to_the_next_hear(d
         await chat.later(61)
         assert await chat.said(session) == ["a is nothing"]
         assert await chat.say(session, "late") == ["b is late"]
-        kinds = [t.came_in["kind"] for t in await chat.daemon.operators.list_turns(execution)]
+        kinds = [t.came_in["kind"] for t in await chat.operators.list_turns(execution)]
         assert kinds == ["message", "timeout", "start"]
 
 
@@ -117,20 +113,16 @@ async def test_f27_answer_and_time_out_at_once_one_wins(database: str, daemon_fi
     async with chatting(database, {"t.bas": ASK_IN_TIME}) as chat:
         session, _ = await chat.start("t.bas")
     if daemon_first:
-        await fetch(
-            database, "insert into workflow_messages (session_id, content) values ($1, 'in time')", session
-        )
+        await fetch(database, "insert into workflow_messages (session_id, content) values ($1, 'in time')", session)
     await execute(
         database,
         "create or replace function workflow_now() returns timestamptz stable parallel safe language sql "
         "return now() + interval '2 minutes'",
     )
     if not daemon_first:
-        await fetch(
-            database, "insert into workflow_messages (session_id, content) values ($1, 'too late')", session
-        )
+        await fetch(database, "insert into workflow_messages (session_id, content) values ($1, 'too late')", session)
     async with chatting(database, {"t.bas": ASK_IN_TIME}) as chat:
-        await chat.daemon.idle()
+        await chat.idle()
         expected = ["a is in time"] if daemon_first else ["a is nothing", "b is too late"]
         assert await chat.said(session) == expected
 
@@ -160,9 +152,9 @@ async def test_f28_an_answer_to_a_closed_question_is_not_heard(database: str) ->
         await fetch(database, rows, session, "one", first)
         await fetch(database, rows.replace("prompt_id)", "prompt_id, execution_id)").replace("$3)", "$3, $4)"),
                     session, "one again", first, execution)  # fmt: skip
-        await chat.daemon.idle()
+        await chat.idle()
         assert await chat.say(session, " two") == ["onetwo"]
-        turns = await chat.daemon.operators.list_turns(execution)
+        turns = await chat.operators.list_turns(execution)
         assert [t.came_in.get("stale", False) for t in turns] == [False, True, False, False]
         assert turns[1].went_out["asked_again"] is True
 
@@ -183,7 +175,7 @@ async def test_a_secret_answer_is_in_clear_nowhere(database: str) -> None:
     async with chatting(database, {"t.bas": "#workflow\nHEAR p AS PASSWORD\nTALK LEN(p)\nHEAR q\n"}) as chat:
         session, execution = await chat.start("t.bas")
         await chat.say(session, "hunter2hunter2")
-        turns = await chat.daemon.operators.list_turns(execution)
+        turns = await chat.operators.list_turns(execution)
         assert turns[0].came_in["content"] == "[PASSWORD SET]"
         rows = await fetch(database, "select row_to_json(t)::text as text from workflow_turns t")
         assert not any("hunter2" in row["text"] for row in rows)
@@ -194,25 +186,25 @@ async def test_pause_resume_cancel_and_retry_reach_a_living_actor(database: str)
     script = '#workflow\nHEAR a\nIF a = "bad" THEN THROW "no good"\nTALK "good ${a}"\nHEAR b\nTALK b\n'
     async with chatting(database, {"t.bas": script}) as chat:
         session, execution = await chat.start("t.bas")
-        operators = chat.daemon.operators
+        operators = chat.operators
         assert (await operators.pause(execution)).changed
         assert await chat.say(session, "bad") == []
         assert (await operators.resume(execution)).changed
-        await chat.daemon.idle()
+        await chat.idle()
         assert await chat.status(execution) == "failed"
         problem = (await chat.show(execution)).listed.problem
         assert problem is not None and "no good" in problem and "t.bas:3" in problem
         assert (await operators.retry(execution)).changed
-        await chat.daemon.idle()
+        await chat.idle()
         assert await chat.status(execution) == "failed"  # the same step, with the same variables
         session, execution = await chat.start("t.bas")
         assert (await operators.cancel(execution)).changed
-        assert await chat.daemon.clients.send(session, "anyone?") is None
+        assert await chat.clients.send(session, "anyone?") is None
         assert await chat.status(execution) == "cancelled"
 
 
 async def test_f47_a_state_that_is_too_large_fails_with_the_state_of_before(database: str) -> None:
-    script = '#workflow\nHEAR a\nDO\n a = a & a\n HEAR b\nLOOP\n'
+    script = "#workflow\nHEAR a\nDO\n a = a & a\n HEAR b\nLOOP\n"
     async with chatting(database, {"t.bas": script}, limits__state_bytes_max=3_000) as chat:
         session, execution = await chat.start("t.bas")
         await chat.say(session, "x" * 1_000, "go on", "and on")
@@ -224,15 +216,15 @@ async def test_f47_a_state_that_is_too_large_fails_with_the_state_of_before(data
 
 
 async def test_an_endless_loop_ends_with_its_line_and_starves_nobody(database: str) -> None:
-    scripts = {"loop.bas": '#workflow\nDO\n i = i + 1\nLOOP\n', "ticket.bas": TICKET}
+    scripts = {"loop.bas": "#workflow\nDO\n i = i + 1\nLOOP\n", "ticket.bas": TICKET}
     async with chatting(database, scripts, limits__steps_per_turn_max=20_000) as chat:
-        looping = await chat.daemon.clients.start("loop.bas", session_id=uuid4())
-        session, _ = uuid4(), await chat.daemon.clients.start("ticket.bas", session_id=(quick := uuid4()))
+        looping = await chat.clients.start("loop.bas", session_id=uuid4())
+        session, _ = uuid4(), await chat.clients.start("ticket.bas", session_id=(quick := uuid4()))
         del session
         while not await chat.said(quick):
             await asyncio.sleep(0)
         assert await chat.status(looping) == "running"
-        await chat.daemon.idle()
+        await chat.idle()
         problem = (await chat.show(looping)).listed.problem
         assert problem is not None and "20,000 steps" in problem and "loop.bas:" in problem
 
@@ -243,10 +235,8 @@ async def test_f48_an_unreadable_checkpoint_is_parked_untouched(database: str) -
         other, _ = await chat.start("ticket.bas")
         chat.daemon.supervisor.let_go_all()
         broken = '{"version": 1, "variables": 7}'
-        await fetch(
-            database, "update workflow_executions set state_json = $1 where id = $2", broken, execution
-        )
-        await chat.daemon.clients.send(session, "hello")
+        await fetch(database, "update workflow_executions set state_json = $1 where id = $2", broken, execution)
+        await chat.clients.send(session, "hello")
         assert "Ticket for you" in await chat.say(other, "you")
         shown = await chat.show(execution)
         assert (shown.listed.status, shown.state_json) == ("paused", broken)
@@ -262,7 +252,7 @@ async def test_f45_a_checkpoint_of_a_newer_engine_is_left_alone(database: str) -
         update = "update workflow_executions set state_json = replace(state_json, '\"version\":1', '\"version\":9')"
         await fetch(database, f"{update} where id = $1", execution)
         before = await chat.show(execution)
-        await chat.daemon.clients.send(session, "hello")
+        await chat.clients.send(session, "hello")
         assert "Ticket for you" in await chat.say(other, "you")
         after = await chat.show(execution)
         assert (after.revision, after.state_json, after.listed.status) == (
@@ -278,7 +268,7 @@ async def test_a_plan_that_cannot_be_read_parks_its_executions_alone(database: s
         other, _ = await chat.start("echo.bas")
     await execute(database, "update workflow_plans set plan_json = '[]' where script = 'ticket.bas'")
     async with chatting(database, {"other.bas": "#workflow\nTALK 1\n"}) as chat:
-        await chat.daemon.clients.send(session, "hello")
+        await chat.clients.send(session, "hello")
         assert await chat.say(other, "you") == ["you said you"]
         assert await chat.status(execution) == "paused"
 
@@ -293,17 +283,17 @@ async def test_direct_mode_runs_in_memory_and_is_lost_visibly(database: str) -> 
         await chat.say(session, "secret of the memory")
         assert "secret" not in (await chat.show(execution)).state_json
     async with chatting(database, {"d.bas": script}) as chat:
-        await chat.daemon.idle()
+        await chat.idle()
         assert await chat.status(execution) == "lost"
-        assert await chat.daemon.clients.send(session, "anyone?") is None
+        assert await chat.clients.send(session, "anyone?") is None
 
 
 async def test_more_conversations_than_actors(database: str) -> None:
     async with chatting(database, limits__actors_max=3) as chat:
         sessions = [(await chat.start("ticket.bas"))[0] for _ in range(10)]
         for session in sessions:
-            await chat.daemon.clients.send(session, "all")
-        await chat.daemon.idle()
+            await chat.clients.send(session, "all")
+        await chat.idle()
         assert len(chat.daemon.supervisor.present) <= 3
         for session in sessions:
             assert await chat.said(session) == ["Describe the issue", "Ticket for all"]
@@ -315,15 +305,15 @@ async def test_f42_many_due_at_one_instant_and_at_the_start(database: str) -> No
     async with chatting(database, {"w.bas": script}, **flags) as chat:
         sessions = [uuid4() for _ in range(60)]
         for session in sessions:
-            await chat.daemon.clients.start("w.bas", session_id=session)
-        await chat.daemon.idle()
+            await chat.clients.start("w.bas", session_id=session)
+        await chat.idle()
     await execute(
         database,
         "create or replace function workflow_now() returns timestamptz stable parallel safe language sql "
         "return now() + interval '1 day'",
     )
     async with chatting(database, {"w.bas": script}, **flags) as chat:
-        await chat.daemon.idle()
+        await chat.idle()
         for session in sessions:
             assert await chat.said(session) == ["rested"]
 

@@ -1,0 +1,181 @@
+"""The listener when notifications do not come: lost, half dead, deaf, behind a pooler."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from daemon.bell import Bell
+from daemon.mailbox import Mailbox
+from tests.daemon.conversing import Chat, chatting, fetch
+from tests.daemon.faulty_wire import wire_to
+
+
+async def dozing(chat: Chat) -> None:
+    """Wait until the daemon sleeps and every insert notifies."""
+    async with asyncio.timeout(20):
+        while not (chat.daemon.listener.dozing and chat.daemon.supervisor.messages_bell.awaited):
+            await asyncio.sleep(0.005)
+
+
+async def listening(chat: Chat) -> None:
+    """Wait until notifications arrive."""
+    async with asyncio.timeout(30):
+        while not chat.daemon.listener.listening:
+            await asyncio.sleep(0.005)
+
+
+async def test_f4_notifications_come_over_a_connection_of_their_own(database: str) -> None:
+    async with chatting(database) as chat:
+        session, _ = await chat.start("echo.bas")
+        await chat.said(session)
+        await dozing(chat)
+        await chat.clients.send(session, "hello")  # nothing looks but by the notification: sweeps are an hour apart
+        assert await until_said(chat, session) == ["you said hello"]
+        await dozing(chat)
+        await chat.clients.start("ticket.bas", session_id=(fresh := uuid4()))
+        assert await until_said(chat, fresh) == ["Describe the issue"]
+
+
+async def until_said(chat: Chat, session: object) -> list[str]:
+    """Return the first replies to a session, as soon as there are some."""
+    async with asyncio.timeout(20):
+        while True:
+            if said := await chat.said(session):  # type: ignore[arg-type]
+                return said
+            await asyncio.sleep(0.005)
+
+
+async def test_f1_what_was_notified_while_nobody_listened_is_found(database: str) -> None:
+    async with wire_to(database) as wire, chatting(database, through=wire.dsn) as chat:
+        session, _ = await chat.start("echo.bas")
+        await dozing(chat)
+        wire.refuse = True
+        wire.cut()
+        await chat.clients.send(session, "anyone?")
+        wire.refuse = False
+        assert await until_said(chat, session) == ["you said anyone?"]
+
+
+async def test_f3_a_half_dead_connection_is_found_by_its_heartbeat(database: str) -> None:
+    flags = {"daemon__heartbeat_seconds": 0.3, "database__statement_seconds_max": 1.0}
+    async with wire_to(database) as wire, chatting(database, through=wire.dsn, **flags) as chat:
+        session, _ = await chat.start("echo.bas")
+        await dozing(chat)
+        wire.hole = True
+        await chat.clients.send(session, "into the hole")
+        async with asyncio.timeout(5):
+            while chat.daemon.listener.listening:
+                await asyncio.sleep(0.01)
+        wire.hole = False
+        assert await until_said(chat, session) == ["you said into the hole"]
+        await listening(chat)
+
+
+def test_f3_the_default_heartbeat_finds_it_within_15_seconds() -> None:
+    from tests.daemon.conversing import settings_of
+
+    assert 2 * settings_of().daemon.heartbeat_seconds <= 15
+
+
+async def test_f5_f11_behind_a_pooler_it_polls_and_says_so(database: str) -> None:
+    """A pooler answers with a backend key of its own: what a transaction pooler cannot hide."""
+
+    def other_key(answer: bytes) -> bytes:
+        place = answer.find(b"K\x00\x00\x00\x0c")
+        if place < 0:
+            return answer
+        (pid,) = struct.unpack_from("!i", answer, place + 5)
+        return answer[: place + 5] + struct.pack("!i", pid + 1) + answer[place + 9 :]
+
+    async with wire_to(database) as wire:
+        wire.change = other_key
+        async with chatting(database, through=wire.dsn) as chat:
+            session, _ = await chat.start("echo.bas")
+            async with asyncio.timeout(10):
+                while not chat.daemon.listener.deaf:
+                    await asyncio.sleep(0.01)
+            for word in ("one", "two"):
+                await chat.clients.send(session, word)
+                assert await until_said(chat, session) == [f"you said {word}"]
+            assert not chat.daemon.listener.dozing
+
+
+async def test_f7_an_exception_in_the_callback_loses_nothing(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with chatting(database) as chat:
+        session, _ = await chat.start("echo.bas")
+        await dozing(chat)
+        channel = await chat.daemon.store.channel("wake")
+        before = chat.daemon.metrics.errors.labels(kind="internal")._value.get()
+        await fetch(database, "select pg_notify($1, 'not a number')", channel)
+        async with asyncio.timeout(10):
+            while chat.daemon.metrics.errors.labels(kind="internal")._value.get() == before:
+                await asyncio.sleep(0.005)
+        assert await chat.say(session, "still here") == ["you said still here"]
+
+
+async def test_f2_no_message_is_lost_between_looking_and_sleeping(database: str) -> None:
+    """Inserts race the daemon into its sleep; sweeps are an hour apart, so one lost message would hang."""
+    async with chatting(database) as chat:
+        session, _ = await chat.start("echo.bas")
+        connection = await asyncpg.connect(database)
+        statement = "insert into workflow_messages (session_id, content) values ($1, $2)"
+        for n in range(150):
+            await connection.execute(statement, session, str(n))
+            async with asyncio.timeout(10):
+                while not await fetch_reply(connection, session, f"you said {n}"):
+                    await asyncio.sleep(0)
+        await connection.close()
+
+
+async def fetch_reply(connection: asyncpg.Connection, session: object, text: str) -> bool:  # type: ignore[type-arg]
+    """Return whether the bot has said it."""
+    found = "select exists (select from workflow_replies where session_id = $1 and content = $2)"
+    return bool(await connection.fetchval(found, session, text))
+
+
+async def test_f2_an_open_transaction_only_makes_the_daemon_poll(database: str) -> None:
+    """Inserted while the daemon was awake, committed long after: no notification was sent for it."""
+    async with chatting(database) as chat:
+        session, _ = await chat.start("echo.bas")
+        await chat.daemon.listener.wake_up()
+        slow = await asyncpg.connect(database)
+        transaction = slow.transaction()
+        await transaction.start()
+        await slow.execute("insert into workflow_messages (session_id, content) values ($1, 'slow')", session)
+        chat.daemon.look()
+        for _ in range(50):
+            await asyncio.sleep(0.002)
+            assert not chat.daemon.listener.dozing
+        await transaction.commit()
+        await slow.close()
+        assert await until_said(chat, session) == ["you said slow"]
+        await dozing(chat)
+
+
+async def test_a_bell_is_never_missed() -> None:
+    bell = Bell()
+    bell.ring()
+    assert await bell.wait(0.0)
+    assert not await bell.wait(0.001)
+    waiting = asyncio.create_task(bell.wait())
+    await asyncio.sleep(0)
+    bell.ring()
+    assert await waiting
+
+
+async def test_a_mailbox_wakes_its_actor_however_it_is_filled() -> None:
+    mailbox = Mailbox()
+    waiting = asyncio.create_task(mailbox.wait())
+    await asyncio.sleep(0)
+    assert mailbox.awaited
+    mailbox.close()
+    await waiting
+    assert not mailbox.awaited
+    await mailbox.wait()
