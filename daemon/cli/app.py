@@ -68,7 +68,7 @@ Examples:
 
 Exit status:
 
-  0 done                              3 the database is not reachable, or refuses
+  0 done                              3 the database is away, or refuses
   1 what was asked about is wrong     4 its schema needs stepwell migrate
   2 usage or configuration           70 a mistake of Stepwell's own
 """

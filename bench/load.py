@@ -1,0 +1,112 @@
+"""The load: conversations that speak SQL, as a bot server does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import asyncpg
+
+POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Turns a second of a closed loop, and INSERT to the committed reply in milliseconds."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+async def start_conversations(dsn: str, script: str, count: int) -> list[UUID]:
+    """Start `count` conversations and wait until each of them hears."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        sessions = [uuid4() for _ in range(count)]
+        await connection.execute(
+            "select workflow_start($1, session_id => s) from unnest($2::uuid[]) s", script, sessions
+        )
+        waiting = "select count(*) from workflow_executions where session_id = any($1) and wait_kind = 'message'"
+        while await connection.fetchval(waiting, sessions) < count:
+            await asyncio.sleep(POLL_SECONDS)
+    finally:
+        await connection.close()
+    return sessions
+
+
+async def end_conversations(dsn: str, sessions: Sequence[UUID]) -> None:
+    """Cancel the conversations, so that the next measurement has only its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "select workflow_cancel(id, 'measured') from workflow_executions where session_id = any($1)", sessions
+        )
+        await connection.execute("vacuum analyze")
+    finally:
+        await connection.close()
+
+
+async def drain(dsn: str, sessions: Sequence[UUID], messages_each: int) -> float:
+    """Insert messages for every conversation in one go; return turns a second until all are answered."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        before = await connection.fetchval("select count(*) from workflow_replies")
+        wanted = before + len(sessions) * messages_each
+        await connection.execute(
+            "insert into workflow_messages (session_id, content)"
+            " select s, 'message ' || n from generate_series(1, $2) n, unnest($1::uuid[]) s",
+            sessions,
+            messages_each,
+        )
+        started = time.perf_counter()
+        left = "select exists (select from workflow_messages)"
+        while await connection.fetchval(left):
+            await asyncio.sleep(POLL_SECONDS)
+        seconds = time.perf_counter() - started
+        said = await connection.fetchval("select count(*) from workflow_replies")
+        assert said == wanted, f"{said} replies instead of {wanted}"
+    finally:
+        await connection.close()
+    return len(sessions) * messages_each / seconds
+
+
+async def converse(dsn: str, sessions: Sequence[UUID], seconds: float, connections: int) -> Latencies:
+    """Every conversation says the next thing when it was answered; `connections` carry the inserts."""
+    pool = await asyncpg.create_pool(dsn, min_size=connections, max_size=connections)
+    listener = await asyncpg.connect(dsn)
+    waiting: dict[str, asyncio.Future[None]] = {}
+    loop = asyncio.get_running_loop()
+
+    def replied(connection: object, pid: int, channel: str, payload: object) -> None:
+        future = waiting.pop(str(payload), None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    await listener.add_listener("workflow_replies", replied)
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def talk(session: UUID) -> None:
+        while (begun := time.perf_counter()) < end:
+            answer = waiting[str(session)] = loop.create_future()
+            await pool.execute("insert into workflow_messages (session_id, content) values ($1, 'hello')", session)
+            await asyncio.wait_for(answer, 30)
+            taken.append(time.perf_counter() - begun)
+
+    begun = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for session in sessions:
+            tasks.create_task(talk(session))
+    spent = time.perf_counter() - begun
+    await listener.close()
+    await pool.close()
+    taken.sort()
+    return Latencies(len(taken) / spent, _quantile_ms(taken, 0.5), _quantile_ms(taken, 0.99))
+
+
+def _quantile_ms(seconds: Sequence[float], share: float) -> float:
+    return seconds[min(len(seconds) - 1, int(len(seconds) * share))] * 1000

@@ -1,0 +1,77 @@
+"""The server that is measured: an embedded PostgreSQL with everything durable, and pgbench on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+import asyncpg
+
+from daemon.embedded import Running, start_embedded
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Pgbench:
+    """One run of pgbench: turns a second, and the mean latency of one transaction in milliseconds."""
+
+    clients: int
+    rate: float
+    latency_ms: float
+
+
+@contextmanager
+def server(binaries: Path | None) -> Iterator[Running]:
+    """Yield a fresh server that is thrown away afterwards; fsync and synchronous_commit are on."""
+    directory = Path(tempfile.mkdtemp(prefix="stepwell-bench-"))
+    directory.chmod(0o755)
+    try:
+        with start_embedded(directory / "state", binaries=binaries, settings={"shared_buffers": "256MB"}) as running:
+            yield running
+    finally:
+        rmtree(directory, ignore_errors=True)
+
+
+async def create_database(running: Running, name: str) -> str:
+    """Create an empty database and return its DSN."""
+    connection = await asyncpg.connect(running.dsn)
+    try:
+        await connection.execute(f'create database "{name}"')
+    finally:
+        await connection.close()
+    return running.dsn_of(name)
+
+
+async def prepare_pgbench(dsn: str) -> None:
+    """Create the tables of the least durable turn."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute((HERE / "pgbench.sql").read_text())
+        await connection.execute("vacuum analyze")
+    finally:
+        await connection.close()
+
+
+def run_pgbench(running: Running, dsn: str, clients: int, seconds: float) -> Pgbench:
+    """Run the least durable turn as one function call a transaction. Raises CalledProcessError."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "turn.sql")
+        script.write_text("\\set which random(1, 1000)\nselect bench_turn(:which);\n")
+        Path(folder).chmod(0o755)
+        command = [str(running.binaries / "pgbench"), "-n", "-M", "prepared", "-f", str(script)]
+        command += ["-c", str(clients), "-j", str(min(clients, 2)), "-T", str(max(1, round(seconds))), dsn]
+        said = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    rate = re.search(r"tps = ([0-9.]+)", said.stdout)
+    latency = re.search(r"latency average = ([0-9.]+) ms", said.stdout)
+    assert rate and latency, said.stdout
+    return Pgbench(clients, float(rate[1]), float(latency[1]))
+
+
