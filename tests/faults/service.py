@@ -52,7 +52,6 @@ class Service:
                  limits: Mapping[str, object] | None = None) -> None:  # fmt: skip
         self.log = folder / f"{name}.log"
         self._config = folder / f"{name}.toml"
-        self._cache = folder / "pycache"
         self._process: subprocess.Popen[bytes] | None = None
         scripts = folder / "scripts"
         scripts.mkdir(exist_ok=True)
@@ -72,7 +71,6 @@ class Service:
         """Start a daemon; it is not waited for."""
         assert self._process is None
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("STEPWELL_", "PYTHON"))}
-        environment["PYTHONPYCACHEPREFIX"] = str(self._cache)
         command = [sys.executable, "-m", *_MODULE, str(self._config)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
