@@ -66,9 +66,14 @@ class Store:
         """Prolong what is still ours and return it: what is missing was taken by another."""
         return await self._numbers("renew_partitions", lease_seconds)
 
-    async def release_partitions(self) -> list[int]:
-        """Give everything back and return what that was."""
-        return await self._numbers("release_partitions")
+    async def release_partitions(self, owner: str | None = None) -> list[int]:
+        """Give everything back, or what another owner had who is certainly gone, and return what that was."""
+        rows = await self._pool.fetch(query("release_partitions"), owner or self.owner)
+        return sorted(row[0] for row in rows)
+
+    async def list_owners(self) -> list[str]:
+        """Return the other owners whose leases run."""
+        return [row[0] for row in await self._pool.fetch(query("list_owners"), self.owner)]
 
     async def fetch_messages(
         self, held: Collection[int], limit: int, partitions: Collection[int] | None = None
