@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, TypeVar
 from uuid import UUID
@@ -76,7 +77,8 @@ class BotServer:
         self.replies = 0
         self.said = 0
         self.retries = 0
-        self.spoke = asyncio.Event()  # set whenever the bot has said something
+        self._since = datetime.min.replace(tzinfo=UTC)
+        self._spoke = asyncio.Event()
 
     @asynccontextmanager
     async def holding(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -96,6 +98,12 @@ class BotServer:
     def unfinished(self) -> list[Talk]:
         """Return the conversations that still go on."""
         return [talk for talk in self.talks.values() if not talk.done]
+
+    async def spoken_since(self, moment: datetime) -> None:
+        """Return once a user has seen something that the bot said after the moment."""
+        self._since = moment
+        self._spoke.clear()
+        await self._spoke.wait()
 
     # ── listening ──
 
@@ -157,14 +165,15 @@ class BotServer:
     async def _take(self, talk: Talk) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(
-                "select id, content from workflow_take_replies($1, 100)", talk.conversation.session_id
+                "select id, content, created_at from workflow_take_replies($1, 100)", talk.conversation.session_id
             )
             for row in rows:
                 talk.again += row["id"] in talk.replies
                 talk.replies.setdefault(row["id"], row["content"])
         if rows:
             self.replies += len(rows)
-            self.spoke.set()
+            if max(row["created_at"] for row in rows) > self._since:
+                self._spoke.set()
 
     async def _say(self, talk: Talk, text: str) -> None:
         talk.said += 1
