@@ -11,6 +11,7 @@ from time import monotonic
 
 from tests.faults.arena import make_run, own_server
 from tests.faults.kill import run_kills
+from tests.faults.restarts import run_restarts
 
 
 def say(text: str) -> None:
@@ -30,6 +31,22 @@ def kill(given: argparse.Namespace) -> int:
         say(f"{result.kills} kills ({result.while_starting} of them while it started) in "
             f"{monotonic() - started:.0f} s; {run.bots.said} messages, {run.bots.replies} replies; "
             f"longest silence after a restart {result.longest_silence:.1f} s")  # fmt: skip
+        return _conclude(result.violations, given.seed, run.service.count_events())
+
+
+def restart_postgres(given: argparse.Namespace) -> int:
+    """Kill and restart the database."""
+    with own_server(given.postgres_bin) as (postgres, folder):
+        say(f"{given.conversations} conversations, {given.restarts} faults of the database, seed {given.seed}, "
+            f"PostgreSQL {postgres.version}")  # fmt: skip
+        started = monotonic()
+        run = make_run(postgres.dsn, folder, given.conversations, given.seed, say=say)
+        result = asyncio.run(run_restarts(run, postgres, given.restarts))
+        say(f"killed {result.kills} times, restarted {result.restarts} times in {monotonic() - started:.0f} s; "
+            f"{run.bots.said} messages, {run.bots.replies} replies; "
+            f"longest silence after a start {result.longest_silence:.1f} s; "
+            f"{result.rate_before:.0f} messages a second before, {result.rate_after:.0f} after: "
+            f"{result.ratio:.2f}")  # fmt: skip
         return _conclude(result.violations, given.seed, run.service.count_events())
 
 
@@ -55,6 +72,11 @@ def main() -> int:
     killing = commands.add_parser("kill", parents=[common], help="kill the daemon with SIGKILL, again and again")
     killing.add_argument("--kills", type=int, default=100, help="how often (100)")
     killing.set_defaults(run=kill)
+    restarting = commands.add_parser(
+        "restart-postgres", parents=[common], help="kill and restart PostgreSQL under a daemon that is not"
+    )
+    restarting.add_argument("--restarts", type=int, default=10, help="how often (10)")
+    restarting.set_defaults(run=restart_postgres)
     given = parser.parse_args()
     status: int = given.run(given)
     return status

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -13,7 +13,7 @@ import asyncpg
 
 from daemon.embedded import Running, start_embedded
 from daemon.migrations import migrate
-from tests.faults.bot_server import BotServer
+from tests.faults.bot_server import BotServer, Talk
 from tests.faults.conversation import FOLDER, make_conversations
 from tests.faults.service import Service, workspace
 from tests.faults.verdict import judge
@@ -72,28 +72,31 @@ class Run:
     bots: BotServer
     random: Random
     say: Say
+    _violations: list[str] = field(default_factory=list)
 
     @property
     def answers(self) -> int:
         """How many messages the users say in all."""
         return sum(len(talk.conversation.answers) for talk in self.bots.talks.values())
 
-    async def finish(self, everyone: asyncio.Task[None]) -> list[str]:
-        """Let all conversations end, stop the daemon, and return every violation."""
+    async def end(self, everyone: asyncio.Task[None]) -> None:
+        """Let all conversations end."""
         self.bots.pace.open()
-        violations = []
         try:
             async with asyncio.timeout(END_SECONDS_MAX):
                 await asyncio.shield(everyone)
         except TimeoutError:
             stuck = [str(talk.conversation) for talk in self.bots.unfinished()]
-            violations.append(f"{len(stuck)} conversations did not end: {', '.join(stuck[:5])}")
+            self._violations.append(f"{len(stuck)} conversations did not end: {', '.join(stuck[:5])}")
+
+    async def conclude(self, talks: Iterable[Talk] = ()) -> list[str]:
+        """Stop the daemon and return every violation; `talks` are those to judge, if there are more than ours."""
         status = await self.service.stop()
         if status:
-            violations.append(f"the daemon ended with status {status} when it was told to stop")
-        violations += await judge(self.dsn, self.bots.talks.values())
-        violations += [f"the daemon's log: {line}" for line in self.service.complaints()]
-        return violations
+            self._violations.append(f"the daemon ended with status {status} when it was told to stop")
+        self._violations += await judge(self.dsn, talks or self.bots.talks.values())
+        self._violations += [f"the daemon's log: {line}" for line in self.service.complaints()]
+        return self._violations
 
 
 def make_run(

@@ -41,7 +41,8 @@ async def run_kills(run: Run, kills: int) -> Killed:
                 if number % max(1, kills // 10) == 0:
                     run.say(f"{number} kills, {run.bots.said} of {run.answers} messages, "
                             f"{run.bots.replies} replies")  # fmt: skip
-            result.violations = tuple(await run.finish(everyone))
+            await run.end(everyone)
+        result.violations = tuple(await run.conclude())
     finally:
         run.service.close()
     return result
