@@ -22,11 +22,14 @@ from daemon.bell import Bell
 from daemon.metrics import Metrics
 from daemon.statements import query
 from daemon.store import Store
+from daemon.store_faults import Fault, fault_of
 
 RECONNECT_SECONDS_FIRST = 0.05
 RECONNECT_SECONDS_MAX = 5.0
 
 Connect: TypeAlias = Callable[[], Awaitable["asyncpg.Connection[Any]"]]
+
+_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +75,7 @@ class Listener:
         while True:
             try:
                 await self._listen_once()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except _TROUBLE as error:
                 log.warning("listener_lost", error=str(error) or type(error).__name__)
             finally:
                 self._drop()
@@ -91,6 +94,8 @@ class Listener:
                 await connection.add_listener(channel, self._heard)
                 await self._check(connection, channel)
         except asyncpg.PostgresError as error:
+            if fault_of(error) is not Fault.REFUSED:
+                raise
             self._become_deaf(str(error))
         self._on_listen()
         while not await self._ended.wait(self._heartbeat_seconds):
@@ -137,7 +142,7 @@ class Listener:
         try:
             async with self._one_at_a_time, asyncio.timeout(self._heartbeat_seconds):
                 self.dozing = await self._store.try_doze(connection)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _TROUBLE as error:
             self._terminate(connection, error)
         return self.dozing
 
@@ -149,7 +154,7 @@ class Listener:
         try:
             async with self._one_at_a_time, asyncio.timeout(self._heartbeat_seconds):
                 await self._store.wake_up(connection)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _TROUBLE as error:
             self._terminate(connection, error)
 
     def _terminate(self, connection: asyncpg.Connection[Any], error: Exception) -> None:

@@ -108,7 +108,7 @@ async def _reach(settings: Settings, dsn: str, wait: bool, random: Random) -> Po
                 pool.terminate()
                 raise
             return pool
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except Exception as error:
             if not wait or fault_of(error) is Fault.REFUSED:
                 raise
             reason = f"{error or type(error).__name__}"

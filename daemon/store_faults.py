@@ -39,6 +39,7 @@ def fault_of(error: BaseException) -> Fault:
         if code[:2] in _AGAIN_CLASSES or code in _AGAIN_CODES:
             return Fault.AGAIN
         return Fault.REFUSED
-    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError | EOFError):
+    # InternalClientError: the connection was handed on in the moment between the server's last word and its end.
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | EOFError):
         return Fault.LOST
     return Fault.REFUSED

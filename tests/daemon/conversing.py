@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,15 @@ def settings_of(**flags: object) -> Settings:
     return msgspec.structs.replace(settings, tools=functions)
 
 
+async def until(condition: Callable[[], bool], seconds_max: float = 30) -> None:
+    """Wait until a condition of the daemon holds."""
+    async with asyncio.timeout(seconds_max):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.005)
+
+
 class Chat:
     """A daemon, and a client and an operator with connections of their own."""
 
@@ -65,7 +74,7 @@ class Chat:
                 try:
                     await self.daemon.idle()
                     return
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
                     await asyncio.sleep(0.01)
 
     async def start(self, script: str, session: UUID | None = None, **params: Any) -> tuple[UUID, UUID]:
@@ -85,6 +94,14 @@ class Chat:
     async def said(self, session: UUID) -> list[str]:
         """Return what the bot said to the session and nobody has taken yet."""
         return [reply.content for reply in await self.clients.take_replies(session, 1000)]
+
+    async def until_said(self, session: UUID, seconds_max: float = 30) -> list[str]:
+        """Return what the bot says next, as soon as it does; nothing here makes the daemon look."""
+        async with asyncio.timeout(seconds_max):
+            while True:
+                if said := await self.said(session):
+                    return said
+                await asyncio.sleep(0.005)
 
     async def show(self, execution: UUID) -> ShownExecution:
         """Return all about an execution."""

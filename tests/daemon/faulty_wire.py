@@ -45,9 +45,7 @@ class Wire:
                 self._open.discard(end)
                 end.close()
 
-    async def _ask(
-        self, reader: asyncio.StreamReader, to_server: asyncio.StreamWriter, doomed: asyncio.Event
-    ) -> None:
+    async def _ask(self, reader: asyncio.StreamReader, to_server: asyncio.StreamWriter, doomed: asyncio.Event) -> None:
         while data := await reader.read(CHUNK_BYTES):
             if self.hole:
                 continue

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 
 from daemon.backoff import Backoff
 from daemon.store_faults import Fault, fault_of
-from tests.daemon.conversing import Chat, chatting, execute, fetch
+from tests.daemon.conversing import chatting, execute, fetch
 from tests.daemon.faulty_wire import wire_to
 
 POISON = """
@@ -21,7 +23,8 @@ end $$;
 create trigger poison before insert on workflow_replies for each row execute function poison();
 """
 
-TOOLS = {"tools": {"create": "create_ticket"}}
+TOOLS: dict[str, Any] = {"tools": {"create": "create_ticket"}}
+SHORT: dict[str, Any] = TOOLS | {"daemon__lease_seconds": 0.9, "daemon__heartbeat_seconds": 0.3}
 CREATE = """
 create table tickets (id bigint generated always as identity, description text);
 create function create_ticket(description text) returns bigint language sql as
@@ -34,7 +37,10 @@ async def test_one_poisoned_turn_harms_nobody(database: str) -> None:
     await execute(database, POISON)
     async with chatting(database) as chat:
         talks = [await chat.start("echo.bas") for _ in range(12)]
-        both = "insert into workflow_messages (session_id, content) select s, w from unnest($1::uuid[], $2::text[]) x (s, w)"
+        both = (
+            "insert into workflow_messages (session_id, content) "
+            "select s, w from unnest($1::uuid[], $2::text[]) x (s, w)"
+        )
         words = ["poison" if n == 5 else f"fine {n}" for n in range(12)]
         await fetch(database, both, [session for session, _ in talks], words)
         await chat.idle()
@@ -147,7 +153,10 @@ async def test_f25_a_lost_answer_in_a_turn_that_asks(database: str) -> None:
 
 
 async def test_f52_slow_questions_delay_nobody_else(database: str) -> None:
-    slow = "create or replace function create_ticket(description text) returns bigint language sql as 'select pg_advisory_xact_lock(7); select 1::bigint'"
+    slow = (
+        "create or replace function create_ticket(description text) returns bigint language sql as "
+        "'select pg_advisory_xact_lock(7); select 1::bigint'"
+    )
     await execute(database, CREATE, slow)
     gate = await asyncpg.connect(database)
     await gate.execute("select pg_advisory_lock(7)")
@@ -159,20 +168,12 @@ async def test_f52_slow_questions_delay_nobody_else(database: str) -> None:
         quick = uuid4()
         await chat.clients.start("echo.bas", session_id=quick)
         await chat.clients.send(quick, "quick")
-        assert await until_said(chat, quick) == ["quick"]
+        assert await chat.until_said(quick) == ["quick"]
         await gate.execute("select pg_advisory_unlock(7)")
         await chat.idle()
         for session, _ in slow_ones:
             assert await chat.said(session) == ["Ticket #1"]
     await gate.close()
-
-
-async def until_said(chat: Chat, session: object) -> list[str]:
-    """Return the first replies to a session, as soon as there are some."""
-    async with asyncio.timeout(20):
-        while True:
-            if said := await chat.said(session):  # type: ignore[arg-type]
-                return said
 
 
 async def test_f34_a_cancelled_daemon_leaves_nothing_open(database: str) -> None:
@@ -185,9 +186,8 @@ async def test_f34_a_cancelled_daemon_leaves_nothing_open(database: str) -> None
             await asyncio.sleep(0.0005)
         with_daemon.cancel()
         await asyncio.gather(with_daemon, return_exceptions=True)
-    async with chatting(database, TICKETS, **TOOLS) as chat:
-        async with asyncio.timeout(40):
-            await chat.idle()
+    async with chatting(database, TICKETS, **SHORT) as chat:
+        await chat.idle()
         open_ones = "select from pg_stat_activity where datname = current_database() and state like 'idle in trans%'"
         assert not await fetch(database, open_ones)
         heard = await fetch(database, "select count(*) n from workflow_turns where came_in ->> 'kind' = 'message'")
@@ -204,7 +204,7 @@ async def one_daemon(dsn: str, session: object, n: int) -> None:
     if n == 0:
         await execute(dsn, "create table sent (word text)")
     script = {"t.bas": "#workflow\nDO\nHEAR d\nticket = CREATE(d)\nTALK ticket\nLOOP\n"}
-    async with chatting(dsn, script, daemon__stop_seconds_max=0.001, **TOOLS) as chat:
+    async with chatting(dsn, script, daemon__stop_seconds_max=0.001, **SHORT) as chat:
         await chat.clients.start("t.bas", session_id=session)  # type: ignore[arg-type]
         await fetch(dsn, send, session, f"w{n}")
         await asyncio.Event().wait()
@@ -220,8 +220,6 @@ async def test_f50_a_changed_table_does_not_break_what_was_prepared(database: st
 
 
 def test_f35_pauses_are_bounded_however_often_it_failed() -> None:
-    from random import Random
-
     backoff = Backoff(0.02, 5.0, Random(1))
     pauses = [backoff.next_pause() for _ in range(5_000)]
     assert all(0 < pause <= 5.0 for pause in pauses) and max(pauses) > 4.5

@@ -72,12 +72,12 @@ async def converse(dsn: str, sessions: list[UUID]) -> None:
                 await converse_on(connection, answered, started)
             finally:
                 connection.terminate()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             await asyncio.sleep(0.05)
 
 
 async def converse_on(
-    connection: asyncpg.Connection,  # type: ignore[type-arg]
+    connection: asyncpg.Connection,
     answered: dict[UUID, int],
     started: set[UUID],
 ) -> None:
@@ -99,7 +99,9 @@ async def check(dsn: str, sessions: list[UUID]) -> None:
     """Assert that every transcript is the one without crashes, and that every ticket is there once."""
     ended = "select from workflow_executions where status = 'completed'"
     async with asyncio.timeout(60):
-        while len(await fetch(dsn, ended)) < len(sessions):
+        while True:
+            if len(await fetch(dsn, ended)) == len(sessions):
+                break
             await asyncio.sleep(0.05)
     said = "select content from workflow_replies where session_id = $1 order by id"
     for session in sessions:
@@ -148,7 +150,10 @@ async def test_f51_backends_killed_one_after_another(database: str, rng: Random)
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
         "and pid <> pg_backend_pid() order by random() limit 1"
     )
-    async with asyncio.timeout(100), chatting(database, {"kill.bas": SCRIPT}, tools={"create": "create_ticket"}) as chat:
+    async with (
+        asyncio.timeout(100),
+        chatting(database, {"kill.bas": SCRIPT}, tools={"create": "create_ticket"}) as chat,
+    ):
         async with asyncio.TaskGroup() as tasks:
             client = tasks.create_task(converse(database, sessions))
             while not client.done():

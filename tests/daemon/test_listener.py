@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import pytest
 
 from daemon.bell import Bell
 from daemon.mailbox import Mailbox
-from tests.daemon.conversing import Chat, chatting, fetch
+from tests.daemon.conversing import Chat, chatting, fetch, settings_of, until
 from tests.daemon.faulty_wire import wire_to
 
 
 async def dozing(chat: Chat) -> None:
     """Wait until the daemon sleeps and every insert notifies."""
-    async with asyncio.timeout(20):
-        while not (chat.daemon.listener.dozing and chat.daemon.supervisor.messages_bell.awaited):
-            await asyncio.sleep(0.005)
-
-
-async def listening(chat: Chat) -> None:
-    """Wait until notifications arrive."""
-    async with asyncio.timeout(30):
-        while not chat.daemon.listener.listening:
-            await asyncio.sleep(0.005)
+    daemon = chat.daemon
+    await until(lambda: daemon.listener.dozing and daemon.supervisor.messages_bell.awaited)
 
 
 async def test_f4_notifications_come_over_a_connection_of_their_own(database: str) -> None:
@@ -35,19 +27,10 @@ async def test_f4_notifications_come_over_a_connection_of_their_own(database: st
         await chat.said(session)
         await dozing(chat)
         await chat.clients.send(session, "hello")  # nothing looks but by the notification: sweeps are an hour apart
-        assert await until_said(chat, session) == ["you said hello"]
+        assert await chat.until_said(session) == ["you said hello"]
         await dozing(chat)
         await chat.clients.start("ticket.bas", session_id=(fresh := uuid4()))
-        assert await until_said(chat, fresh) == ["Describe the issue"]
-
-
-async def until_said(chat: Chat, session: object) -> list[str]:
-    """Return the first replies to a session, as soon as there are some."""
-    async with asyncio.timeout(20):
-        while True:
-            if said := await chat.said(session):  # type: ignore[arg-type]
-                return said
-            await asyncio.sleep(0.005)
+        assert await chat.until_said(fresh) == ["Describe the issue"]
 
 
 async def test_f1_what_was_notified_while_nobody_listened_is_found(database: str) -> None:
@@ -58,27 +41,23 @@ async def test_f1_what_was_notified_while_nobody_listened_is_found(database: str
         wire.cut()
         await chat.clients.send(session, "anyone?")
         wire.refuse = False
-        assert await until_said(chat, session) == ["you said anyone?"]
+        assert await chat.until_said(session) == ["you said anyone?"]
 
 
 async def test_f3_a_half_dead_connection_is_found_by_its_heartbeat(database: str) -> None:
-    flags = {"daemon__heartbeat_seconds": 0.3, "database__statement_seconds_max": 1.0}
+    flags: dict[str, Any] = {"daemon__heartbeat_seconds": 0.3, "database__statement_seconds_max": 1.0}
     async with wire_to(database) as wire, chatting(database, through=wire.dsn, **flags) as chat:
         session, _ = await chat.start("echo.bas")
         await dozing(chat)
         wire.hole = True
         await chat.clients.send(session, "into the hole")
-        async with asyncio.timeout(5):
-            while chat.daemon.listener.listening:
-                await asyncio.sleep(0.01)
+        await until(lambda: not chat.daemon.listener.listening, 5)
         wire.hole = False
-        assert await until_said(chat, session) == ["you said into the hole"]
-        await listening(chat)
+        assert await chat.until_said(session) == ["you said into the hole"]
+        await until(lambda: chat.daemon.listener.listening)
 
 
 def test_f3_the_default_heartbeat_finds_it_within_15_seconds() -> None:
-    from tests.daemon.conversing import settings_of
-
     assert 2 * settings_of().daemon.heartbeat_seconds <= 15
 
 
@@ -96,27 +75,22 @@ async def test_f5_f11_behind_a_pooler_it_polls_and_says_so(database: str) -> Non
         wire.change = other_key
         async with chatting(database, through=wire.dsn) as chat:
             session, _ = await chat.start("echo.bas")
-            async with asyncio.timeout(10):
-                while not chat.daemon.listener.deaf:
-                    await asyncio.sleep(0.01)
+            await until(lambda: chat.daemon.listener.deaf)
             for word in ("one", "two"):
                 await chat.clients.send(session, word)
-                assert await until_said(chat, session) == [f"you said {word}"]
+                assert await chat.until_said(session) == [f"you said {word}"]
             assert not chat.daemon.listener.dozing
 
 
-async def test_f7_an_exception_in_the_callback_loses_nothing(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_f7_an_exception_in_the_callback_loses_nothing(database: str) -> None:
     async with chatting(database) as chat:
         session, _ = await chat.start("echo.bas")
         await dozing(chat)
         channel = await chat.daemon.store.channel("wake")
-        before = chat.daemon.metrics.errors.labels(kind="internal")._value.get()
+        errors = chat.daemon.metrics.errors.labels(kind="internal")
+        before = errors._value.get()
         await fetch(database, "select pg_notify($1, 'not a number')", channel)
-        async with asyncio.timeout(10):
-            while chat.daemon.metrics.errors.labels(kind="internal")._value.get() == before:
-                await asyncio.sleep(0.005)
+        await until(lambda: errors._value.get() > before)
         assert await chat.say(session, "still here") == ["you said still here"]
 
 
@@ -128,16 +102,8 @@ async def test_f2_no_message_is_lost_between_looking_and_sleeping(database: str)
         statement = "insert into workflow_messages (session_id, content) values ($1, $2)"
         for n in range(150):
             await connection.execute(statement, session, str(n))
-            async with asyncio.timeout(10):
-                while not await fetch_reply(connection, session, f"you said {n}"):
-                    await asyncio.sleep(0)
+            assert await chat.until_said(session) == [f"you said {n}"]
         await connection.close()
-
-
-async def fetch_reply(connection: asyncpg.Connection, session: object, text: str) -> bool:  # type: ignore[type-arg]
-    """Return whether the bot has said it."""
-    found = "select exists (select from workflow_replies where session_id = $1 and content = $2)"
-    return bool(await connection.fetchval(found, session, text))
 
 
 async def test_f2_an_open_transaction_only_makes_the_daemon_poll(database: str) -> None:
@@ -155,7 +121,7 @@ async def test_f2_an_open_transaction_only_makes_the_daemon_poll(database: str) 
             assert not chat.daemon.listener.dozing
         await transaction.commit()
         await slow.close()
-        assert await until_said(chat, session) == ["you said slow"]
+        assert await chat.until_said(session) == ["you said slow"]
         await dozing(chat)
 
 

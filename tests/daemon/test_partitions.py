@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 
 from daemon.app import run_daemon
 from daemon.partitions import PARTITIONS
-from tests.daemon.conversing import Chat, chatting, execute, fetch, settings_of
+from daemon.rows import PendingMessage
+from tests.daemon.conversing import Chat, chatting, execute, fetch, settings_of, until
 from tests.daemon.faulty_wire import wire_to
 from tests.daemon.test_committer import CREATE, TICKETS, TOOLS, tickets
-
-
-async def until(condition: object, seconds: float = 20) -> None:
-    """Wait until `condition()` holds."""
-    assert callable(condition)
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_second_daemon_waits_and_takes_over_at_once(database: str) -> None:
@@ -51,20 +45,20 @@ async def test_f12_f13_a_late_daemon_writes_nothing(database: str) -> None:
         await late.clients.send(session, "once")
         await until(lambda: late.daemon.supervisor.busy)
         await late.daemon._cancel("partitions")  # as if the machine slept: no renewal any more
-        await execute(
-            database, "update workflow_partitions set lease_until = now() - interval '1 second'"
-        )
+        await execute(database, "update workflow_partitions set lease_until = now() - interval '1 second'")
         await execute(database, CREATE.replace("create table tickets", "create table if not exists tickets")
                       .replace("create function", "create or replace function"))  # fmt: skip
         async with run_daemon(settings_of(**TOOLS), dsn=database) as second:
             chat = Chat(second, database, second.connections.looking)
-            await until(lambda: second.partitions.owned)
+            await until(lambda: bool(second.partitions.owned))
             await chat.idle()
             await gate.execute("select pg_advisory_unlock(7)")
             await until(lambda: not late.daemon.supervisor.present)
             assert len(await tickets(database)) == 1
             assert len(await chat.said(session)) == 1
-            turns = await fetch(database, "select turn, epoch from workflow_turns where execution_id = $1 order by turn", execution)  # fmt: skip
+            turns = await fetch(
+                database, "select turn, epoch from workflow_turns where execution_id = $1 order by turn", execution
+            )
             assert [row["turn"] for row in turns] == [1, 2] and turns[0]["epoch"] < turns[1]["epoch"]
     await gate.close()
 
@@ -82,8 +76,6 @@ async def test_f13_turns_handed_over_after_the_lease_are_not_written(database: s
             await late.clients.send(session, "nobody may answer")
             actor = late.daemon.supervisor._actors[execution]
             pending = await fetch(database, "select m.*, now() as now from workflow_messages m")
-            from daemon.rows import PendingMessage
-
             row = pending[0]
             actor.mailbox.put(
                 PendingMessage(row["id"], session, execution, row["content"], None, None, row["created_at"], row["now"])
@@ -105,7 +97,11 @@ async def test_f19_a_renewal_whose_answer_is_lost_is_repeated(database: str) -> 
 
 
 async def test_a_daemon_whose_lease_cannot_be_renewed_fences_itself_and_comes_back(database: str) -> None:
-    flags = {"daemon__lease_seconds": 1.5, "daemon__heartbeat_seconds": 0.3, "database__statement_seconds_max": 1.0}
+    flags: dict[str, Any] = {
+        "daemon__lease_seconds": 1.5,
+        "daemon__heartbeat_seconds": 0.3,
+        "database__statement_seconds_max": 1.0,
+    }
     async with wire_to(database) as wire, chatting(database, through=wire.dsn, **flags) as chat:
         session, _ = await chat.start("echo.bas")
         wire.hole = True
@@ -118,7 +114,10 @@ async def test_a_daemon_whose_lease_cannot_be_renewed_fences_itself_and_comes_ba
 
 
 async def test_f38_f9_a_stop_is_bounded_and_gives_everything_back(database: str) -> None:
-    stuck = "create or replace function create_ticket(description text) returns bigint language sql as 'select pg_advisory_xact_lock(7); select 1::bigint'"
+    stuck = (
+        "create or replace function create_ticket(description text) returns bigint language sql as "
+        "'select pg_advisory_xact_lock(7); select 1::bigint'"
+    )
     await execute(database, CREATE, stuck)
     gate = await asyncpg.connect(database)
     await gate.execute("select pg_advisory_lock(7)")
@@ -139,10 +138,8 @@ async def test_f38_f9_a_stop_is_bounded_and_gives_everything_back(database: str)
 
 async def test_f57_many_daemons_start_at_once_and_share_without_quarrel(database: str) -> None:
     async with AsyncExitStack() as stack:
-        flags = {"database__pool_max": 1, "daemon__stop_seconds_max": 1.0}
-        daemons = [
-            await stack.enter_async_context(run_daemon(settings_of(**flags), dsn=database)) for _ in range(6)
-        ]
+        flags: dict[str, Any] = {"database__pool_max": 1, "daemon__stop_seconds_max": 1.0}
+        daemons = [await stack.enter_async_context(run_daemon(settings_of(**flags), dsn=database)) for _ in range(6)]
         await until(lambda: sum(len(d.partitions.owned) for d in daemons) == PARTITIONS)
         shares = [d.partitions.owned for d in daemons]
         assert len(frozenset().union(*shares)) == PARTITIONS
@@ -150,6 +147,4 @@ async def test_f57_many_daemons_start_at_once_and_share_without_quarrel(database
         await daemons[0].deploy({"hi.bas": '#workflow\nTALK "hi"\n'})
         session = uuid4()
         await chat.clients.start("hi.bas", session_id=session)
-        async with asyncio.timeout(20):
-            while not await chat.said(session):
-                await asyncio.sleep(0.01)
+        assert await chat.until_said(session) == ["hi"]

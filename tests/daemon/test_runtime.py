@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
-from tests.daemon.conversing import TICKET, chatting, execute, fetch
+from tests.daemon.conversing import TICKET, chatting, execute, fetch, until
 
 
 async def test_a_conversation_from_start_to_end(database: str) -> None:
@@ -71,8 +73,6 @@ async def test_a_burst_in_one_insert_is_heard_in_order_beyond_the_mailbox(databa
 
 
 async def test_f26_a_message_whose_row_became_visible_late_is_heard(database: str) -> None:
-    import asyncpg
-
     async with chatting(database) as chat:
         session, _ = await chat.start("echo.bas")
         slow = await asyncpg.connect(database)
@@ -219,10 +219,8 @@ async def test_an_endless_loop_ends_with_its_line_and_starves_nobody(database: s
     scripts = {"loop.bas": "#workflow\nDO\n i = i + 1\nLOOP\n", "ticket.bas": TICKET}
     async with chatting(database, scripts, limits__steps_per_turn_max=20_000) as chat:
         looping = await chat.clients.start("loop.bas", session_id=uuid4())
-        session, _ = uuid4(), await chat.clients.start("ticket.bas", session_id=(quick := uuid4()))
-        del session
-        while not await chat.said(quick):
-            await asyncio.sleep(0)
+        await chat.clients.start("ticket.bas", session_id=(quick := uuid4()))
+        assert await chat.until_said(quick) == ["Describe the issue"]
         assert await chat.status(looping) == "running"
         await chat.idle()
         problem = (await chat.show(looping)).listed.problem
@@ -301,7 +299,7 @@ async def test_more_conversations_than_actors(database: str) -> None:
 
 async def test_f42_many_due_at_one_instant_and_at_the_start(database: str) -> None:
     script = '#workflow\nWAIT 60\nTALK "rested"\n'
-    flags = {"limits__due_batch_max": 7, "limits__actors_max": 11}
+    flags: dict[str, Any] = {"limits__due_batch_max": 7, "limits__actors_max": 11}
     async with chatting(database, {"w.bas": script}, **flags) as chat:
         sessions = [uuid4() for _ in range(60)]
         for session in sessions:
@@ -334,8 +332,6 @@ async def test_f58_nothing_is_left_in_memory(database: str) -> None:
             await chat.say(session, "x")
             await chat.start("ticket.bas", session)
         supervisor = chat.daemon.supervisor
-        async with asyncio.timeout(10):
-            while supervisor.present:
-                await asyncio.sleep(0.01)
+        await until(lambda: not supervisor.present)
         assert not supervisor.held and not supervisor.held_due
         assert chat.daemon.committer.idle
