@@ -108,9 +108,10 @@ def make_run(
     say: Say = lambda _: None,
     daemon: Mapping[str, object] | None = None,
     limits: Mapping[str, object] | None = None,
+    plain: bool = False,
 ) -> Run:
-    """Return a run on a prepared database; everything random comes from the seed."""
+    """Return a run on a prepared database; everything random comes from the seed. `plain`: short conversations."""
     random = Random(seed)
-    held = make_conversations(conversations, Random(random.random()))
+    held = make_conversations(conversations, Random(random.random()), plain=plain)
     service = Service(folder, dsn, daemon=daemon, limits=limits)
     return Run(dsn, service, BotServer(dsn, held, Random(random.random())), random, say)

@@ -24,8 +24,9 @@ T = TypeVar("T")
 RETRY_SECONDS = 0.02
 SWEEP_SECONDS = 1.0  # notifications are hints: those of a connection that broke are lost
 CONNECTIONS_MAX = 6
-AWAY = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError,
-        OSError, TimeoutError)  # fmt: skip
+# InternalClientError: asyncpg's word for a statement begun between the server's last word and the connection's end.
+AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError,
+        asyncpg.InternalClientError, OSError)  # fmt: skip
 
 
 class Pace:

@@ -37,9 +37,15 @@ class Conversation:
         return f"conversation {self.session_id}"
 
 
-def make_conversations(count: int, random: Random) -> list[Conversation]:
-    """Return as many conversations, no two the same."""
-    return [make_conversation(number, random) for number in range(1, count + 1)]
+def make_conversations(count: int, random: Random, *, plain: bool = False) -> list[Conversation]:
+    """Return as many conversations, no two the same. `plain` ones are as short as can be: every answer is valid."""
+    make = _make_plain if plain else make_conversation
+    return [make(number, random) for number in range(1, count + 1)]
+
+
+def _make_plain(number: int, random: Random) -> Conversation:
+    says = ("ana", "1", f"thing {number}", "low", "no")
+    return Conversation(UUID(int=random.getrandbits(128), version=4), tuple((text,) for text in says))
 
 
 def make_conversation(number: int, random: Random) -> Conversation:
