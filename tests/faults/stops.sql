@@ -2,9 +2,9 @@
 -- waits there for an advisory lock that the test holds. Only the test's database has this; the product knows nothing of it.
 create table fault_stop (place text not null, turn integer not null);
 
--- What is read of the execution is as it was before the turn: nothing in its own statement changes that.
+-- Stable, all three: they read the execution as it was before the statement that they are called in.
 create function fault_hold(place text, session uuid) returns void
-    volatile language plpgsql
+    stable language plpgsql
 as $$
 begin
     if exists (
@@ -17,7 +17,7 @@ end
 $$;
 
 create function fault_place() returns trigger
-    language plpgsql
+    stable language plpgsql
 as $$
 begin
     if tg_op = 'DELETE' then
@@ -30,7 +30,7 @@ end
 $$;
 
 create function fault_place_of_turn() returns trigger
-    language plpgsql
+    stable language plpgsql
 as $$
 begin
     perform fault_hold(tg_argv[0], (select e.session_id from workflow_executions e where e.id = new.execution_id));
