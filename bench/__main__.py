@@ -13,14 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.load import Latencies, converse, drain, end_conversations, start_conversations
+from bench.cpu import children_of, cpu_seconds
+from bench.load import Latencies, converse, end_conversations, keep_busy, start_conversations
 from bench.server import HERE, Pgbench, create_database, prepare_pgbench, run_pgbench, server
 from daemon.embedded import Running
 from daemon.migrations import migrate
 
 PGBENCH_CLIENTS = (1, 8, 16, 32)
 CONVERSATIONS = (1, 32, 1000)
-TURNS_A_ROUND = {1: 1_500, 32: 300, 1000: 20}
 PROFILE_LINES = 25
 
 
@@ -60,7 +60,7 @@ async def measure(running: Running, arguments: argparse.Namespace) -> None:
     dsn = await create_database(running, "stepwell")
     await prepare_stepwell(dsn)
     daemon = Daemon(dsn)
-    drained: dict[int, list[float]] = {n: [] for n in CONVERSATIONS}
+    busy: dict[int, list[float]] = {n: [] for n in CONVERSATIONS}
     talked: dict[int, list[Latencies]] = {n: [] for n in CONVERSATIONS}
     references: list[dict[int, Pgbench]] = []
     try:
@@ -70,20 +70,25 @@ async def measure(running: Running, arguments: argparse.Namespace) -> None:
             show_reference(number, references[-1])
             for count in CONVERSATIONS:
                 sessions = await start_conversations(dsn, "echo.bas", count)
-                rate = await drain(dsn, sessions, TURNS_A_ROUND[count] * arguments.scale)
+                before = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
+                rate = await keep_busy(dsn, sessions, arguments.seconds)
+                after = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
+                turns = rate * arguments.seconds
+                spent = [(b - a) / turns * 1e6 for a, b in zip(before, after, strict=True)]
                 latencies = await converse(dsn, sessions, arguments.seconds, min(count, 16))
                 await end_conversations(dsn, sessions)
-                drained[count].append(rate)
+                busy[count].append(rate)
                 talked[count].append(latencies)
                 print(
-                    f"round {number}: {count:>5} conversations: {rate:>8,.0f} turns/s drained;"
+                    f"round {number}: {count:>5} conversations: {rate:>8,.0f} turns/s busy;"
                     f" closed loop {latencies.rate:>7,.0f} turns/s,"
-                    f" p50 {latencies.p50_ms:.2f} ms, p99 {latencies.p99_ms:.2f} ms",
+                    f" p50 {latencies.p50_ms:.2f} ms, p99 {latencies.p99_ms:.2f} ms;"
+                    f" CPU a turn: daemon {spent[0]:.0f} µs, PostgreSQL {spent[1]:.0f} µs",
                     flush=True,
                 )
     finally:
         daemon.stop()
-    summarize(references, drained, talked)
+    summarize(references, busy, talked)
 
 
 async def wait_for_script(dsn: str) -> None:
@@ -108,7 +113,7 @@ def show_reference(number: int, reference: dict[int, Pgbench]) -> None:
 
 
 def summarize(
-    references: list[dict[int, Pgbench]], drained: dict[int, list[float]], talked: dict[int, list[Latencies]]
+    references: list[dict[int, Pgbench]], busy: dict[int, list[float]], talked: dict[int, list[Latencies]]
 ) -> None:
     """Print each figure as a ratio to pgbench in the same round: median, least and most."""
     best = [max(p.rate for p in reference.values()) for reference in references]
@@ -116,11 +121,11 @@ def summarize(
     print(f"\n{platform.platform()}, Python {platform.python_version()}")
     print(f"pgbench's best: {spread(best)} turns/s; one client: {spread(alone)} ms")
     for count in CONVERSATIONS:
-        ratios = [rate / top for rate, top in zip(drained[count], best, strict=True)]
+        ratios = [rate / top for rate, top in zip(busy[count], best, strict=True)]
         loops = [t.rate / top for t, top in zip(talked[count], best, strict=True)]
         p50 = [t.p50_ms / one for t, one in zip(talked[count], alone, strict=True)]
         p99 = [t.p99_ms / one for t, one in zip(talked[count], alone, strict=True)]
-        print(f"{count:>5} conversations: drained {spread(ratios)} x pgbench's best; closed loop {spread(loops)} x;")
+        print(f"{count:>5} conversations: busy {spread(ratios)} x pgbench's best; closed loop {spread(loops)} x;")
         print(f"      latency p50 {spread(p50)} x, p99 {spread(p99)} x one pgbench transaction")
 
 
@@ -131,19 +136,49 @@ def spread(values: list[float]) -> str:
 
 
 async def profile(running: Running, arguments: argparse.Namespace) -> None:
-    """Print where the daemon's time goes while 1,000 conversations are drained."""
+    """Print where the daemon's time goes while 1,000 conversations are busy."""
     dsn = await create_database(running, "stepwell")
     await prepare_stepwell(dsn)
+    await watch_statements(dsn)
     with tempfile.NamedTemporaryFile(suffix=".prof") as file:
         daemon = Daemon(dsn, file.name)
         try:
             await wait_for_script(dsn)
-            sessions = await start_conversations(dsn, "echo.bas", 1000)
-            rate = await drain(dsn, sessions, 20 * arguments.scale)
+            sessions = await start_conversations(dsn, "echo.bas", arguments.profile)
+            rate = await keep_busy(dsn, sessions, arguments.seconds)
         finally:
             daemon.stop()
         print(f"{rate:,.0f} turns/s under the profiler")
+        await show_statements(dsn, rate * arguments.seconds)
         pstats.Stats(file.name).sort_stats("tottime").print_stats(PROFILE_LINES)
+
+
+async def watch_statements(dsn: str) -> None:
+    """Have the server add up its time by statement."""
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("create extension pg_stat_statements")
+    finally:
+        await connection.close()
+
+
+async def show_statements(dsn: str, turns: float) -> None:
+    """Print where PostgreSQL's time went, by statement, in microseconds a turn."""
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "select calls, total_exec_time + total_plan_time as ms, rows, query from pg_stat_statements"
+            " where dbid = (select oid from pg_database where datname = current_database())"
+            " order by total_exec_time desc limit 12"
+        )
+    finally:
+        await connection.close()
+    for row in rows:
+        print(f"{row['ms'] * 1000 / turns:>8.1f} µs a turn, {row['calls']:>6} calls: {' '.join(row['query'].split())[:150]}")
 
 
 def main() -> None:
@@ -151,9 +186,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of pgbench and Stepwell in turn")
     parser.add_argument("--seconds", type=float, default=4, help="length of each pgbench run and closed loop")
-    parser.add_argument("--scale", type=int, default=1, help="factor on the number of drained turns")
     parser.add_argument("--postgres-bin", type=Path, help="binaries of another PostgreSQL")
-    parser.add_argument("--profile", action="store_true", help="a profile of the daemon instead")
+    parser.add_argument("--profile", type=int, metavar="CONVERSATIONS", help="a profile of that many busy conversations instead")
     arguments = parser.parse_args()
     with server(arguments.postgres_bin) as running:
         print(f"PostgreSQL {running.version}, fsync on, synchronous_commit on", flush=True)

@@ -50,28 +50,37 @@ async def end_conversations(dsn: str, sessions: Sequence[UUID]) -> None:
         await connection.close()
 
 
-async def drain(dsn: str, sessions: Sequence[UUID], messages_each: int) -> float:
-    """Insert messages for every conversation in one go; return turns a second until all are answered."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        before = await connection.fetchval("select count(*) from workflow_replies")
-        wanted = before + len(sessions) * messages_each
-        await connection.execute(
-            "insert into workflow_messages (session_id, content)"
-            " select s, 'message ' || n from generate_series(1, $2) n, unnest($1::uuid[]) s",
-            sessions,
-            messages_each,
-        )
-        started = time.perf_counter()
-        left = "select exists (select from workflow_messages)"
-        while await connection.fetchval(left):
-            await asyncio.sleep(POLL_SECONDS)
-        seconds = time.perf_counter() - started
-        said = await connection.fetchval("select count(*) from workflow_replies")
-        assert said == wanted, f"{said} replies instead of {wanted}"
-    finally:
-        await connection.close()
-    return len(sessions) * messages_each / seconds
+async def keep_busy(dsn: str, sessions: Sequence[UUID], seconds: float) -> float:
+    """Answer every reply at once with the next message, all that are due in one statement; return turns a second.
+
+    So every conversation is busy all the time, and the client costs the server as little as a client can.
+    """
+    talker = await asyncpg.connect(dsn)
+    listener = await asyncpg.connect(dsn)
+    due: list[str] = []
+    rang = asyncio.Event()
+
+    def replied(connection: object, pid: int, channel: str, payload: object) -> None:
+        due.append(str(payload))
+        rang.set()
+
+    said = await talker.prepare("insert into workflow_messages (session_id, content) select s, 'hello' from unnest($1::uuid[]) s")
+    await listener.add_listener("workflow_replies", replied)
+    count = 0
+    begun = time.perf_counter()
+    await said.fetch([str(s) for s in sessions])
+    while time.perf_counter() - begun < seconds:
+        async with asyncio.timeout(30):
+            await rang.wait()
+        rang.clear()
+        batch, due[:] = list(due), []
+        count += len(batch)
+        await said.fetch(batch)
+    rate = count / (time.perf_counter() - begun)
+    await asyncio.sleep(1)  # the last answers; nothing is measured any more
+    await listener.close()
+    await talker.close()
+    return rate
 
 
 async def converse(dsn: str, sessions: Sequence[UUID], seconds: float, connections: int) -> Latencies:

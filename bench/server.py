@@ -17,6 +17,12 @@ import asyncpg
 from daemon.embedded import Running, start_embedded
 
 HERE = Path(__file__).parent
+SETTINGS = {
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_planning": "on",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ def server(binaries: Path | None) -> Iterator[Running]:
     directory = Path(tempfile.mkdtemp(prefix="stepwell-bench-"))
     directory.chmod(0o755)
     try:
-        with start_embedded(directory / "state", binaries=binaries, settings={"shared_buffers": "256MB"}) as running:
+        with start_embedded(directory / "state", binaries=binaries, settings=SETTINGS) as running:
             yield running
     finally:
         rmtree(directory, ignore_errors=True)

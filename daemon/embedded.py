@@ -63,9 +63,6 @@ def start_embedded(
     Call it from the main thread: the kernel ties the server's life to the thread that starts it.
     Raises EmbeddedInUse when another process runs it, EmbeddedError with a sentence for everything else.
     """
-    assert threading.current_thread() is threading.main_thread(), (
-        "PR_SET_PDEATHSIG follows the starting thread"
-    )
     running = Running(state_dir.absolute(), dict(settings or {}), fsync, progress)
     try:
         running._prepare(binaries)
@@ -363,6 +360,8 @@ def _spawn(
     command: list[str], account: Account, environment: Mapping[str, str], output: IO[bytes], death_signal: int
 ) -> subprocess.Popen[bytes]:
     """Start a child that ends with us: the kernel sends it `death_signal` when the starting thread dies."""
+    # A thread that ends takes the server with it: PR_SET_PDEATHSIG follows the thread, not the process.
+    assert threading.current_thread() is threading.main_thread(), "start it from the main thread"
     owner = os.getpid()
 
     def tie() -> None:

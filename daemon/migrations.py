@@ -1,4 +1,4 @@
-"""Brings a schema to the version this program knows: numbered files, one transaction each, one migrator at a time."""
+"""Brings a schema to the version this program knows: numbered files, one transaction each, one at a time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class SchemaTooOld(SchemaProblem):
 
     def __init__(self, schema: str, found: int, known: int) -> None:
         super().__init__(
-            f"Schema {schema} is at version {found}; this program needs version {known}. Run `stepwell migrate`."
+            f"Schema {schema} is at version {found}; this program needs version {known}. "
+            "Run `stepwell migrate`."
         )
 
 
@@ -154,7 +155,8 @@ async def check_schema(connection: Connection, schema: str = "public") -> None:
 async def create_roles(connection: Connection, schema: str = "public") -> None:
     """Create the group roles stepwell_client, _operator and _daemon and give them their rights in the schema.
 
-    Needs the right to create roles and to own the tables. Safe to repeat. Raises SchemaProblem, asyncpg.PostgresError.
+    Needs the right to create roles and to own the tables. Safe to repeat.
+    Raises SchemaProblem, asyncpg.PostgresError.
     """
     await check_schema(connection, schema)
     async with _lock(connection, schema), connection.transaction():

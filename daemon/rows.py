@@ -145,7 +145,7 @@ class PastTurn:
 
 @dataclass(frozen=True, slots=True)
 class ShownExecution:
-    """All about one execution. `since`: when it came to where it is; `hears`: messages of its session go to it."""
+    """All about one execution. `since`: when it came there; `hears`: its session's messages go to it."""
 
     listed: ListedExecution
     plan_hash: str

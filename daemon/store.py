@@ -1,7 +1,9 @@
-"""What an actor's life needs of the database: leases, what to do next, checkpoints, turns. One method a statement.
+"""What an actor's life needs of the database: leases, what to do, checkpoints, turns. One method a statement.
 
-Every method may raise asyncpg.PostgresError, asyncpg.InterfaceError and OSError: the database is away, or says no.
-Operators' reads are in store_operators, what is asked inside a turn in store_transaction, clients' calls in store_clients.
+Every method may raise asyncpg.PostgresError, asyncpg.InterfaceError and OSError: the database is away, or
+says no.
+Operators' reads are in store_operators, what is asked inside a turn in store_transaction, clients' calls
+in store_clients.
 """
 
 from __future__ import annotations
@@ -30,28 +32,37 @@ async def open_pool(
 ) -> Pool:
     """Return a pool whose connections are in the schema, in UTC, and named. `options` go to asyncpg.
 
+    A connection is not reset between two uses, which would cost each turn a round trip: our statements leave
+    nothing behind in it. A transaction, in which tools run that might, resets its own.
     Raises BadSchemaName besides what connecting raises.
     """
     return await asyncpg.create_pool(
-        dsn, min_size=size_min, max_size=size_max, server_settings=session_settings(schema), **options
+        dsn,
+        min_size=size_min,
+        max_size=size_max,
+        reset=_leave,
+        server_settings=session_settings(schema),
+        **options,
     )
 
 
 def session_settings(schema: str) -> dict[str, str]:
     """Return the settings of every connection of ours, the listener's too. Raises BadSchemaName.
 
-    jit is off: it costs a batch's statement more than it can save.
+    jit is off: it costs a batch more than it can save. Plans are generic: planning one turn's commit
+    anew takes longer than running it; a test holds that generic plans go by index. Tools plan as usual.
     """
     return {
         "search_path": f'"{check_schema_name(schema)}", pg_temp',
         "timezone": "UTC",
         "jit": "off",
+        "plan_cache_mode": "force_generic_plan",
         "application_name": "stepwell",
     }
 
 
 class Store:
-    """The statements of a daemon. `owner` names this process and no other, ever: leases and fencing go by it."""
+    """The statements of a daemon. `owner` names this process and no other, ever: leases go by it."""
 
     def __init__(self, pool: Pool, schema: str, owner: str) -> None:
         self._pool = pool
@@ -122,22 +133,19 @@ class Store:
 
         It is committed if the turn was, by its commit_turn, and rolled back otherwise.
         """
-        async with self._pool.acquire() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            turn = TurnTransaction(connection, self.owner)
-            try:
-                yield turn
-            except BaseException:
-                await transaction.rollback()
-                raise
-            if turn.committed:
-                await transaction.commit()
-            else:
-                await transaction.rollback()
+        try:
+            async with self._pool.acquire() as connection:
+                async with connection.transaction():
+                    turn = TurnTransaction(connection, self.owner)
+                    yield turn
+                    if not turn.committed:
+                        raise _Undo
+                await connection.reset()
+        except _Undo:
+            pass
 
     async def turn_outcome(self, execution_id: UUID, revision: int) -> bool:
-        """Return whether our commit of the turn that began at `revision` happened, after its answer was lost."""
+        """Return whether our commit of the turn that began at `revision` happened (its answer was lost)."""
         happened: bool = await self._pool.fetchval(
             query("find_turn_outcome"), execution_id, revision, self.owner
         )
@@ -178,7 +186,7 @@ class Store:
         )
 
     async def deploy_script(self, script: str, plan_hash: str, bot_id: UUID = EVERY_BOT) -> bool:
-        """Let new starts of the script take this plan, which is stored. Return whether that changed anything."""
+        """Let new starts take this plan, which is stored. Return whether that changed anything."""
         return await self._pool.fetchval(query("deploy_script"), bot_id, script, plan_hash) is not None
 
     async def withdraw_script(self, script: str, bot_id: UUID = EVERY_BOT) -> bool:
@@ -216,6 +224,14 @@ class Store:
 
     async def _numbers(self, name: str, *arguments: float) -> list[int]:
         return sorted(row[0] for row in await self._pool.fetch(query(name), self.owner, *arguments))
+
+
+async def _leave(_: object) -> None:
+    """Leave a connection as it is."""
+
+
+class _Undo(Exception):
+    """Rolls back the transaction of a turn that was not committed."""
 
 
 def _pending(row: asyncpg.Record) -> PendingMessage:

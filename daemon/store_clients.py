@@ -14,7 +14,7 @@ from engine.values import Value
 
 
 class ClientStore:
-    """The statements of a client, on a pool of open_pool. Wrong input raises PostgresError of SQLSTATE class SW."""
+    """The statements of a client, on a pool of open_pool. Wrong input raises PostgresError, class SW."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

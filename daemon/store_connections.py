@@ -79,9 +79,9 @@ async def open_connections(settings: Settings, dsn: str, *, wait: bool, random: 
             schema,
             database.connect_seconds_max,
             looking,
-            await pool(WRITERS, reset=_keep),
+            await pool(WRITERS),
             await pool(database.pool_max),
-            await pool(1, reset=_keep),
+            await pool(1),
         )
 
 
@@ -99,7 +99,6 @@ async def _reach(settings: Settings, dsn: str, wait: bool, random: Random) -> Po
                 size_max=LOOKING_MAX,
                 timeout=database.connect_seconds_max,
                 command_timeout=database.statement_seconds_max,
-                reset=_keep,
             )
             try:
                 async with pool.acquire() as connection:
@@ -116,10 +115,6 @@ async def _reach(settings: Settings, dsn: str, wait: bool, random: Random) -> Po
                 log.warning("database_unreachable", url=mask_url(dsn), reason=reason, then="trying again")
             told = reason
         await backoff.pause()
-
-
-async def _keep(connection: object) -> None:
-    """Return a connection to its pool as it is: only our own statements run there, and none leaves a trace."""
 
 
 async def _close(pool: Pool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import asyncpg
@@ -16,6 +17,9 @@ from engine.events import QueryAnswered, QueryFailed
 from engine.values import Value
 
 TOOL = "tool:"
+
+# An escape of NUL in JSON text: an odd number of backslashes before it, else it is a backslash and letters.
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 # Classes of SQLSTATE that say nothing about the question: the whole turn is tried again. Connection, rollback
 # of the transaction, resources, not now (lock and statement time-outs, shutdown), system errors.
@@ -33,7 +37,7 @@ class TurnTransaction:
     async def ask(self, asked: Query, execution: LoadedExecution) -> QueryAnswered | QueryFailed:
         """Run one question and return its answer, or why the database refused it; the transaction goes on.
 
-        Raises asyncpg.PostgresError of the classes that concern the whole turn, asyncpg.InterfaceError, OSError.
+        Raises asyncpg.PostgresError of the classes that concern the whole turn, InterfaceError, OSError.
         """
         try:
             name, arguments = _statement(asked, execution)
@@ -48,7 +52,7 @@ class TurnTransaction:
         return QueryAnswered(None if answer is None else json.loads(answer))
 
     async def commit_turn(self, turn: Turn) -> bool:
-        """Write the turn. False: it lost its race, and all that was asked is undone when the transaction ends."""
+        """Write the turn. False: it lost its race; what was asked is undone when the transaction ends."""
         arguments = arguments_of_turn(turn, self._owner)
         self.committed = await self._connection.fetchval(query("commit_turn"), *arguments) is not None
         return self.committed
@@ -87,10 +91,13 @@ def _session(execution: LoadedExecution) -> object:
 
 def _json(value: Value | Sequence[Value]) -> str:
     try:
-        text = json.dumps(value, allow_nan=False)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except UnicodeEncodeError as refused:
+        raise _Refused("The value cannot be stored: it holds half of a Unicode character.") from refused
     except ValueError as refused:
         raise _Refused(f"The value cannot be stored: {refused}.") from refused
-    if "\\u0000" in text:
+    if NUL.search(text):
         raise _Refused("The value cannot be stored: it holds the character NUL.")
     return text
 

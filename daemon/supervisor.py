@@ -37,6 +37,7 @@ from engine.plan import Plan
 from engine.state import UnreadableCheckpoint
 
 PASSED_OVER_MAX = 100_000
+SLICE_MESSAGES = 100
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
 log = structlog.get_logger(__name__)
@@ -177,7 +178,9 @@ class Supervisor:
         """Hand messages to their actors, starting those that are absent; return how many were taken."""
         taken = 0
         strangers: dict[UUID, list[PendingMessage]] = {}
-        for message in messages:
+        for count, message in enumerate(messages, 1):
+            if count % SLICE_MESSAGES == 0:
+                await asyncio.sleep(0)  # let the first turns be committed while the next ones run
             actor = self._actors.get(message.execution_id)
             if actor is None:
                 strangers.setdefault(message.execution_id, []).append(message)

@@ -241,7 +241,7 @@ class Running:
         failure = result.failure if isinstance(result, Done) else None
         status: Status = "waiting"
         if isinstance(result, Done):
-            status = "failed" if failure else "completed"
+            status = "failed" if failure else "cancelled" if result.cancelled else "completed"
         try:
             text = self._encode(result.state)
         except (StateTooLarge, ValueError) as error:

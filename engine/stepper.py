@@ -75,13 +75,14 @@ class Suspend:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The turn is over and so is the execution: `failure` is None when it completed."""
+    """The turn is over and so is the execution: completed, or failed, or cancelled by its user's answer."""
 
     state: ExecutionState
     effects: tuple[Effect, ...]
     steps: int
     value: Value = None
     failure: Failure | None = None
+    cancelled: bool = False
 
 
 StepResult: TypeAlias = Continue | Suspend | Done
@@ -109,20 +110,32 @@ def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, u
     execution with a script error that names the line. Pure: the given state is not changed.
     """
     run = _Run(plan, state.copy(), moment, policy)
-    for count in range(1, policy.steps_per_slice_max + 1):
-        if used + count > policy.steps_per_turn_max:
-            message = f"{policy.steps_per_turn_max:,} steps ran without waiting: is this an endless loop?"
-            return Done(run.state, tuple(run.effects), count, failure=run.failure(message, "endless"))
+    for count in range(1, min(policy.steps_per_slice_max, policy.steps_per_turn_max - used) + 1):
+        run.count = count
         result = run.step()
         if result is not None:
-            return replace(result, steps=count)
-    return Continue(run.state, tuple(run.effects), policy.steps_per_slice_max)
+            return result
+    if used + run.count >= policy.steps_per_turn_max:
+        message = f"{policy.steps_per_turn_max:,} steps ran without waiting: is this an endless loop?"
+        return Done(run.state, tuple(run.effects), run.count, failure=run.failure(message, "endless"))
+    return Continue(run.state, tuple(run.effects), run.count)
+
+
+def check_answer_of_query(event: Event) -> None:
+    """Raise ScriptError for a query that the database refused, or whose answer no variable can hold."""
+    match event:
+        case QueryFailed(message=message, kind=kind):
+            raise ScriptError(message, kind)
+        case QueryAnswered(value=value):
+            check_value(value)
+        case _:
+            return
 
 
 class _Run:
     """One slice of a turn over a state of its own."""
 
-    __slots__ = ("effects", "moment", "plan", "policy", "state")
+    __slots__ = ("count", "effects", "moment", "plan", "policy", "state")
 
     def __init__(self, plan: Plan, state: ExecutionState, moment: Moment, policy: Policy) -> None:
         self.plan = plan
@@ -130,6 +143,7 @@ class _Run:
         self.moment = moment
         self.policy = policy
         self.effects: list[Effect] = []
+        self.count = 0
 
     # ── one step ──
 
@@ -142,11 +156,17 @@ class _Run:
         why, self.state.why = self.state.why, ENTERED
         here = Here(why, frame.memos.get(frame.position), self.lookup(), self.moment, self.policy)
         try:
-            if isinstance(why, Resumed) and isinstance(why.event, QueryFailed):
-                raise ScriptError(why.event.message, why.event.kind)
-            if isinstance(why, Resumed) and isinstance(why.event, QueryAnswered):
-                check_value(why.event.value)
-            return self.apply(step.run(here))
+            if type(why) is Resumed:
+                check_answer_of_query(why.event)
+            move = step.run(here)
+            if type(move) is Next:  # the commonest by far; the rest in the order of their definition
+                if move.effects:
+                    self.take(move.effects)
+                if move.sets:
+                    self.assign(move.sets)
+                self.go_on(move)
+                return None
+            return self.apply(move)
         except ScriptError as error:
             return self.fail(error.message, error.kind)
 
@@ -164,9 +184,7 @@ class _Run:
         frame = self.state.frames[-1]
         match move:
             case Next():
-                self.take(move.effects)
-                self.assign(move.sets)
-                self.go_on(move)
+                raise AssertionError("step() has done it")
             case Enter(block=block, memo=memo, sets=sets):
                 self.assign(sets)
                 self.enter(frame, block, memo)
@@ -175,13 +193,15 @@ class _Run:
                 return self.suspend(wait)
             case Ask(query=query):
                 self.state.wait = ForQuery()
-                return Continue(self.state, tuple(self.effects), 0, query)
+                return Continue(self.state, tuple(self.effects), self.count, query)
             case Call(procedure=name, arguments=arguments):
                 self.call(self.plan.procedures[name], arguments)
-            case Return(value=value, whole=whole):
-                if whole:
-                    return Done(self.state, tuple(self.effects), 0, value)
+            case Return(value=value, ends="procedure"):
                 return self.leave_procedure(value)
+            case Return(ends="restart"):
+                self.restart()
+            case Return(value=value, ends=ends):
+                return Done(self.state, tuple(self.effects), self.count, value, cancelled=ends == "cancelled")
             case Fail(message=message, kind=kind):
                 return self.fail(message, kind)
             case _:
@@ -200,8 +220,10 @@ class _Run:
         if move.leaving is not None:
             number = move.leaving
             self.forget(frame, number, self.plan.last_inside[number])
-        frame.memos.pop(number, None)
-        self.forget_temporaries(frame, number)
+        if frame.memos:
+            frame.memos.pop(number, None)
+        if number in self.plan.temporaries:
+            self.forget_temporaries(frame, number)
         self.follow(frame, number)
 
     def follow(self, frame: Frame, number: int) -> None:
@@ -239,10 +261,17 @@ class _Run:
         base = len(frames) if procedure.whole_script else frames[-1].base
         frames.append(Frame(procedure.name, procedure.first, given, base))
 
+    def restart(self) -> None:
+        """Begin anew with what the script was given: the variables that its PARAMs name."""
+        main = self.plan.main
+        given = {n: v for n, v in self.state.variables.items() if n in main.parameters}
+        self.state.frames = [Frame(main.name, main.first, given)]
+        self.state.suggestions = ()
+
     def leave_procedure(self, value: Value) -> StepResult | None:
         """End the innermost procedure; its caller's step runs next. The outermost ends the execution."""
         if len(self.state.frames) == 1:
-            return Done(self.state, tuple(self.effects), 0, value)
+            return Done(self.state, tuple(self.effects), self.count, value)
         self.state.frames.pop()
         self.state.why = Returned(value)
         return None
@@ -289,7 +318,7 @@ class _Run:
             self.hang_suggestions()
         state.said = ""
         state.wait = wait
-        return Suspend(state, tuple(self.effects), 0, wait)
+        return Suspend(state, tuple(self.effects), self.count, wait)
 
     def hang_suggestions(self) -> None:
         """Give the buttons nobody has shown yet to the last reply of this turn, under the question."""
@@ -322,7 +351,7 @@ class _Run:
             else:
                 self.go_on(Next())
             return None
-        return Done(self.state, tuple(self.effects), 0, failure=failure)
+        return Done(self.state, tuple(self.effects), self.count, failure=failure)
 
     def catcher(self, frame: Frame) -> int | None:
         """Return the innermost TRY whose guarded block the frame is in, or None."""

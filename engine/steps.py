@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar, Self, TypeAlias, cast
+from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
 
 from engine.effects import Effect, Query
 from engine.events import Event
@@ -125,12 +125,16 @@ class Call:
     arguments: tuple[Value, ...] = ()
 
 
+Ending: TypeAlias = Literal["procedure", "conversation", "cancelled", "restart"]
+
+
 @dataclass(frozen=True, slots=True)
 class Return:
-    """End the procedure with a value, or with `whole` the conversation."""
+    """End the procedure with a value; or the whole conversation, as completed or as cancelled by its user;
+    or have it begin anew."""
 
     value: Value = None
-    whole: bool = False
+    ends: Ending = "procedure"
 
 
 @dataclass(frozen=True, slots=True)

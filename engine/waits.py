@@ -22,6 +22,12 @@ class ForMessage:
     deadline: datetime | None = None
     secret: bool = False
 
+    def named(self, prompt_id: str, prompt: str) -> ForMessage:
+        """Return the same question under a name, with the text that asked it."""
+        return ForMessage(
+            prompt_id, self.type, prompt, self.choices, self.tries_left, self.deadline, self.secret
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ForTime:

@@ -60,9 +60,11 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["seed"] = node.config.stash[SEED]
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say how to repeat this run."""
-    return [f"stepwell: STEPWELL_TEST_SEED={config.stash[SEED]}, PostgreSQL from {BINARIES or 'its package'}"]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to repeat this run; at its end, where -q shows it too."""
+    seed = terminalreporter.config.stash[SEED]
+    programs = BINARIES or "its package"
+    terminalreporter.write_line(f"STEPWELL_TEST_SEED={seed} repeats this run; PostgreSQL from {programs}")
 
 
 SEED = pytest.StashKey[str]()

@@ -151,4 +151,4 @@ class End(Step):
         return cls(written.place)
 
     def run(self, here: Here) -> Move:
-        return Return(whole=True)
+        return Return(ends="conversation")

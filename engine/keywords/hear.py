@@ -19,6 +19,7 @@ from engine.steps import (
     Next,
     Parsed,
     Resumed,
+    Return,
     Step,
     Target,
     Written,
@@ -29,6 +30,9 @@ from engine.values import Value, to_number, to_text
 from engine.waits import ForMessage
 
 TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400  # a hundred years: beyond it dates overflow sooner or later
+
+
+NO_BUTTONS = Suggest(None)  # those that nobody saw belong to the question, which is answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +104,23 @@ class Hear(Step):
         )
 
     def run(self, here: Here) -> Move:
-        match here.why:
-            case Resumed(event=MessageReceived() as message, wait=ForMessage() as wait):
-                return self.heard(here, message, wait)
-            case Resumed(event=TimedOut()):
+        why = here.why
+        if type(why) is not Resumed:
+            return self.ask(here)
+        match why.event:
+            case MessageReceived() as message:
+                assert isinstance(why.wait, ForMessage)
+                return self.heard(here, message, why.wait)
+            case TimedOut():
                 if self.default is None:
                     raise ScriptError("nobody answered in time", "timeout")
                 return here.into(self.target, here.value(self.default))
             case _:
-                return self.ask(here)
+                raise AssertionError("a HEAR asks no query")
 
     def ask(self, here: Here) -> Move:
         """Open the question: say the prompt, show the choices, wait."""
-        choices = self.listed(here)
+        choices = self.listed(here) if self.choices else ()
         effects: list[Effect] = [Suggest(Suggestion(c, c)) for c in choices if c != "*"]
         prompt = to_text(here.value(self.prompt)) if self.prompt else ""
         if prompt:
@@ -150,6 +158,10 @@ class Hear(Step):
 
     def heard(self, here: Here, message: MessageReceived, wait: ForMessage) -> Move:
         """Take the answer, or answer it with a sentence and wait again."""
+        if here.policy.reserved and not wait.secret:
+            act = here.policy.reserved.get(message.content.strip().casefold())
+            if act is not None:
+                return self.reserved(here, act, wait)
         if not message.content.strip() and not message.attachments and self.default is not None:
             return here.into(self.target, here.value(self.default))
         answer = check_answer(
@@ -164,11 +176,40 @@ class Hear(Step):
         )
         match answer:
             case Accepted(value=value, shown=shown):
-                return self.keep(here, value, (Suggest(None), *((Shown(shown),) if wait.secret else ())))
+                effects: tuple[Effect, ...] = (NO_BUTTONS, Shown(shown)) if wait.secret else (NO_BUTTONS,)
+                return self.keep(here, value, effects)
             case Rejected(sentence=sentence) if wait.tries_left > 1:
                 return Await(replace(wait, tries_left=wait.tries_left - 1), (Reply(sentence),))
             case Rejected():
                 return here.into(self.target, here.value(self.default) if self.default else "")
+
+    def reserved(self, here: Here, act: str, wait: ForMessage) -> Move:
+        """Do what a reserved answer of the configuration does to the question."""
+        match act:
+            case "cancel":
+                return Return(ends="cancelled")
+            case "restart":
+                return Return(ends="restart")
+            case "help":
+                return Await(wait, (Reply(self.sentence(here, wait)),))
+            case _:
+                buttons = tuple(Suggestion(c, c) for c in wait.choices if c != "*")
+                return Await(wait, (Reply(wait.prompt, buttons),) if wait.prompt else ())
+
+    def sentence(self, here: Here, wait: ForMessage) -> str:
+        """Return the sentence that says what the question takes: the one an empty answer gets."""
+        policy = here.policy
+        answer = check_answer(
+            "text" if wait.choices else self.type,
+            "",
+            (),
+            tuple(c for c in wait.choices if c != "*"),
+            now=here.now,
+            random=here.moment.random,
+            language=policy.language,
+            sentences=policy.sentences,
+        )
+        return answer.sentence if isinstance(answer, Rejected) else wait.prompt
 
     def keep(self, here: Here, value: Value, effects: tuple[Effect, ...]) -> Move:
         """Store an accepted answer and go on."""

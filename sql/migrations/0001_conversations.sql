@@ -79,19 +79,19 @@ create table workflow_scripts (
 comment on column workflow_scripts.bot_id is 'all zeros: the script of every bot that has none of its own by that name';
 
 alter table workflow_executions
-    add column session_id uuid,
-    add column script_path text,
-    add column plan_hash text references workflow_plans (hash),
-    add column mode text,
-    add column revision bigint not null default 0,
-    add column turn integer not null default 0,
-    add column wait_kind text,
-    add column wake_at timestamptz,
-    add column start_order bigint,
-    add column start_key text,
-    add column problem text,
-    add column partition smallint,
-    add column ended_at timestamptz;
+    add column if not exists session_id uuid,
+    add column if not exists script_path text,
+    add column if not exists plan_hash text references workflow_plans (hash),
+    add column if not exists mode text,
+    add column if not exists revision bigint not null default 0,
+    add column if not exists turn integer not null default 0,
+    add column if not exists wait_kind text,
+    add column if not exists wake_at timestamptz,
+    add column if not exists start_order bigint,
+    add column if not exists start_key text,
+    add column if not exists problem text,
+    add column if not exists partition smallint,
+    add column if not exists ended_at timestamptz;
 comment on column workflow_executions.plan_hash is 'null: a row of the bot server''s own code, which nothing here touches';
 comment on column workflow_executions.wake_at is 'when it has something to do by itself, a start as well as the deadline of a wait';
 comment on column workflow_executions.problem is 'the error it failed with, or why it was parked or cancelled';

@@ -8,9 +8,10 @@ with turns as materialized (
         as t (id, revision, state_json, current_step, status, wait_kind, wake_at, problem, turn, from_step, consumed,
             came_in, went_out, steps, duration_us)
 ), heard as materialized (
+    -- Lateral, so that no statistics can talk the planner into reading all messages.
     select m.id, h.execution_id
     from unnest($17::uuid[], $18::bigint[]) as h (execution_id, id)
-    join workflow_messages m on m.id = h.id
+    cross join lateral (select x.id from workflow_messages x where x.id = h.id limit 1) m
 ), complete as materialized (
     select heard.execution_id, count(*) as messages from heard group by heard.execution_id
 ), moved as (
@@ -23,7 +24,8 @@ with turns as materialized (
         and p.number = e.partition and p.owner = $3 and coalesce(c.messages, 0) = t.consumed
     returning e.id, e.session_id, p.epoch, t.turn, t.consumed, t.revision, t.from_step, t.current_step, t.came_in, t.went_out, t.steps, t.duration_us
 ), consumed as (
-    delete from workflow_messages m using heard join moved on moved.id = heard.execution_id where m.id = heard.id
+    delete from workflow_messages m
+    where m.id = any (array(select heard.id from heard join moved on moved.id = heard.execution_id))
     returning m.id
 ), said as (
     insert into workflow_replies (session_id, execution_id, turn, position, content, suggestions, recipient, created_at)

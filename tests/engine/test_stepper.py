@@ -236,3 +236,27 @@ def test_secret_answers_are_shown_masked() -> None:
     result = advance(plan, deliver(player.state, MessageReceived("correct horse 9")), MOMENT, Policy())
     assert "correct horse" not in encode_state(result.state)
     assert any(getattr(e, "text", "") == "[PASSWORD SET]" for e in result.effects)
+
+
+def reserved(*answers: str) -> Player:
+    policy = Policy(reserved={"stop": "cancel", "again": "restart", "what": "repeat", "?": "help"})
+    plan = plan_of('PARAM who DEFAULT "you"\nn = n + 1\nHEAR age AS INTEGER WITH "Age of ${who}?"\nTALK age + n')
+    player = Player(plan, policy)
+    player.run()
+    for answer in answers:
+        player.hear(answer)
+    return player
+
+
+def test_reserved_answers_act_on_the_question() -> None:
+    assert reserved("what", "?", "7").transcript == [
+        *("bot: Age of you?", "user: what", "bot: Age of you?"),
+        *("user: ?", "bot: Please write a whole number, for example: 42", "user: 7", "bot: 8"),
+    ]
+    assert reserved("Again", "7").transcript[-1] == "bot: 8"
+    cancelled = reserved("STOP").done
+    assert cancelled is not None and cancelled.cancelled and cancelled.failure is None
+
+
+def test_reserved_answers_are_off_by_default() -> None:
+    assert play("HEAR x\nTALK x", "user: cancel")[-1] == "bot: cancel"

@@ -18,7 +18,7 @@ NUMBERS = count(1)
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """The DSN of a private server. STEPWELL_TEST_POSTGRES chooses it: embedded (the default), or 15 and so on."""
+    """The DSN of a private server: STEPWELL_TEST_POSTGRES says embedded (the default), or 15 and so on."""
     programs = binaries(os.environ.get("STEPWELL_TEST_POSTGRES", "embedded"))
     if programs is None:
         pytest.fail("the PostgreSQL that STEPWELL_TEST_POSTGRES names is not installed")

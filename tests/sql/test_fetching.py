@@ -38,7 +38,9 @@ async def contents(store: Store, held: list[int] | None = None) -> list[str]:
     return [message.content for message in await store.fetch_messages(held or [], 100)]
 
 
-async def test_f26_a_lower_id_that_commits_later_is_found(store: Store, connection: Connection, database: str) -> None:
+async def test_f26_a_lower_id_that_commits_later_is_found(
+    store: Store, connection: Connection, database: str
+) -> None:
     session, other = uuid4(), await asyncpg.connect(database)
     await asking(store, connection, session)
     transaction = connection.transaction()
@@ -136,7 +138,9 @@ async def test_f42_many_due_at_one_instant_come_in_batches(store: Store, connect
     assert len(held) == 25 and set(held) == everyone
 
 
-async def test_leases_are_taken_renewed_lost_and_given_back(store: Store, connection: Connection, database: str) -> None:
+async def test_leases_are_taken_renewed_lost_and_given_back(
+    store: Store, connection: Connection, database: str
+) -> None:
     await stop_clock(connection)
     other = await open_store(database, "d2", claim=False)
     assert await store.renew_partitions(60) == list(range(256))
@@ -155,13 +159,19 @@ async def test_leases_are_taken_renewed_lost_and_given_back(store: Store, connec
     await close_store(other)
 
 
-async def test_only_the_owner_of_the_partition_finds_work(store: Store, connection: Connection, database: str) -> None:
+async def test_only_the_owner_of_the_partition_finds_work(
+    store: Store, connection: Connection, database: str
+) -> None:
     session = uuid4()
     await asking(store, connection, session)
     await say(connection, session)
     await start(connection)
     other = await open_store(database, "d2", claim=False)
-    assert (await other.fetch_messages([], 9), await other.fetch_due([], 9), await other.next_due()) == ([], [], None)
+    assert (await other.fetch_messages([], 9), await other.fetch_due([], 9), await other.next_due()) == (
+        [],
+        [],
+        None,
+    )
     assert len(await store.fetch_messages([], 9)) == len(await store.fetch_due([], 9)) == 1
     await close_store(other)
 
@@ -177,4 +187,6 @@ async def test_a_turn_that_ends_a_script_hands_the_next_message_to_the_one_below
     first, _ = await store.fetch_messages([], 9)
     ended = turn_of(top, consumed=(first.id,), status="completed", wait_kind=None)
     assert await store.commit_turns([ended]) == {top.id}
-    assert [(m.content, m.execution_id) for m in await store.fetch_messages([], 9)] == [("for the one below", below.id)]
+    assert [(m.content, m.execution_id) for m in await store.fetch_messages([], 9)] == [
+        ("for the one below", below.id)
+    ]

@@ -1,7 +1,9 @@
+# ruff: noqa: E501 - statements and their expectations read best one a line
 """What a script asks of the database inside its turn: tools and variables; a refusal is an answer."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -50,7 +52,9 @@ async def asked(store: Store, connection: Connection) -> LoadedExecution:
     return await asking(store, connection, uuid4())
 
 
-async def call(store: Store, asked: LoadedExecution, name: str, *arguments: Value) -> QueryAnswered | QueryFailed:
+async def call(
+    store: Store, asked: LoadedExecution, name: str, *arguments: Value
+) -> QueryAnswered | QueryFailed:
     async with store.transaction() as transaction:
         return await transaction.ask(Query(f"tool:{name}", arguments), asked)
 
@@ -66,6 +70,7 @@ ANSWERS: list[tuple[str, tuple[Any, ...], Value]] = [
     ("echo", ({"a": [1, None, "ü"]},), {"a": [1, None, "ü"]}),
     ("echo", ("text",), "text"),
     ("echo", (None,), None),
+    ("echo", ("\\u0000",), "\\u0000"),
     ("words", (["a", "b"],), "a+b"),
     ("on_day", ("2026-12-31",), "2027-01-01"),
 ]
@@ -97,7 +102,9 @@ async def test_a_refusal_is_an_answer_with_a_sentence(store: Store, asked: Loade
         assert sentence in answer.message
 
 
-async def test_the_transaction_goes_on_after_a_refusal(store: Store, connection: Connection, asked: LoadedExecution) -> None:
+async def test_the_transaction_goes_on_after_a_refusal(
+    store: Store, connection: Connection, asked: LoadedExecution
+) -> None:
     async with store.transaction() as transaction:
         first = await transaction.ask(Query("tool:create_ticket", ("one",)), asked)
         assert isinstance(await transaction.ask(Query("tool:breaks", ("x",)), asked), QueryFailed)
@@ -128,21 +135,56 @@ async def test_f18_a_conflict_concerns_the_whole_turn(store: Store, asked: Loade
         await call(store, asked, "conflicts")
 
 
-async def test_f53_a_time_out_concerns_the_whole_turn(store: Store, asked: LoadedExecution, connection: Connection) -> None:
-    await connection.execute("create table busy (x int); create function touch_busy() returns void language sql as $$ lock table busy $$")
+async def test_f53_a_time_out_concerns_the_whole_turn(
+    store: Store, asked: LoadedExecution, connection: Connection
+) -> None:
+    await connection.execute(
+        "create table busy (x int); create function touch_busy() returns void language sql as $$ lock table busy $$"
+    )
+    name = await connection.fetchval("select current_database()")
+    await connection.execute(f"alter database {name} set lock_timeout = '20ms'")
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("lock table busy")
-    name = await connection.fetchval("select current_database()")
-    await connection.execute(f"alter database {name} set lock_timeout = '20ms'")
     await store._pool.expire_connections()
     with pytest.raises(asyncpg.LockNotAvailableError):
         await call(store, asked, "touch_busy")
     await transaction.rollback()
 
 
-async def test_a_lost_connection_is_no_answer(store: Store, asked: LoadedExecution, connection: Connection) -> None:
-    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)):
+async def test_f34_a_cancelled_turn_leaves_no_transaction_and_no_lock(
+    store: Store, asked: LoadedExecution, connection: Connection
+) -> None:
+    await connection.execute(
+        "create function stand_still() returns void language sql as $$ select pg_sleep(60) $$"
+    )
+    asking_now = asyncio.Event()
+
+    async def turn() -> None:
+        async with store.transaction() as transaction:
+            await transaction.ask(Query("tool:create_ticket", ("x",)), asked)
+            asking_now.set()
+            await transaction.ask(Query("tool:stand_still"), asked)
+
+    task = asyncio.create_task(turn())
+    await asking_now.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    left = (
+        "select count(*) from pg_stat_activity where application_name = 'stepwell' and xact_start is not null"
+    )
+    assert await connection.fetchval(left) == 0
+    assert await connection.fetchval("select count(*) from tickets") == 0
+    assert await store.commit_turn(turn_of(asked)), "nothing is locked, and the turn can be tried again"
+
+
+async def test_a_lost_connection_is_no_answer(
+    store: Store, asked: LoadedExecution, connection: Connection
+) -> None:
+    with pytest.raises(
+        (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
+    ):
         async with store.transaction() as transaction:
             await connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'stepwell' and state like 'idle in%'"
@@ -155,7 +197,9 @@ async def test_variables_are_set_with_the_turn_and_read_back(store: Store, asked
     async with store.transaction() as transaction:
         for kind in ("session_variable", "bot_memory"):
             assert await transaction.ask(Query(f"get_{kind}", ("k",)), asked) == QueryAnswered(None)
-            assert await transaction.ask(Query(f"set_{kind}", ("k", {"a": [1]})), asked) == QueryAnswered({"a": [1]})
+            assert await transaction.ask(Query(f"set_{kind}", ("k", {"a": [1]})), asked) == QueryAnswered(
+                {"a": [1]}
+            )
             assert await transaction.ask(Query(f"get_{kind}", ("k",)), asked) == QueryAnswered({"a": [1]})
         assert isinstance(await transaction.ask(Query("get_bot_memory", ("a\0b",)), asked), QueryFailed)
         assert await transaction.commit_turn(turn_of(asked))

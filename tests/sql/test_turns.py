@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from daemon.migrations import Connection
@@ -63,7 +65,12 @@ async def test_a_turn_writes_everything_together(store: Store, connection: Conne
 
     after = await connection.fetchrow("select * from workflow_executions where id = $1", asked.id)
     assert after is not None
-    assert (after["status"], after["revision"], after["turn"], after["current_step"]) == ("completed", 2, 2, 4)
+    assert (after["status"], after["revision"], after["turn"], after["current_step"]) == (
+        "completed",
+        2,
+        2,
+        4,
+    )
     assert after["ended_at"] is not None
     assert await rows(connection, "workflow_messages") == 0
     said = await connection.fetch(
@@ -113,7 +120,9 @@ async def test_f17_a_message_heard_by_another_is_not_heard_again(
     assert await rows(connection, "workflow_turns") == 1
 
 
-async def test_a_batch_commits_the_others_when_one_lost_its_race(store: Store, connection: Connection) -> None:
+async def test_a_batch_commits_the_others_when_one_lost_its_race(
+    store: Store, connection: Connection
+) -> None:
     sessions = [uuid4() for _ in range(5)]
     asked = [await asking(store, connection, session) for session in sessions]
     for session in sessions:
@@ -128,14 +137,18 @@ async def test_a_batch_commits_the_others_when_one_lost_its_race(store: Store, c
         await store.commit_turns([turns[0], turns[0]])
 
 
-async def test_f25_the_outcome_of_a_commit_can_be_asked(store: Store, connection: Connection, database: str) -> None:
+async def test_f25_the_outcome_of_a_commit_can_be_asked(
+    store: Store, connection: Connection, database: str
+) -> None:
     started = await start(connection, uuid4())
     [loaded] = await store.load_executions([started])
     assert not await store.turn_outcome(started, loaded.revision)
     assert await store.commit_turn(turn_of(loaded))
     assert await store.turn_outcome(started, loaded.revision)
     await connection.execute("select workflow_pause($1)", started)
-    assert await store.turn_outcome(started, loaded.revision), "what an operator did afterwards does not matter"
+    assert await store.turn_outcome(started, loaded.revision), (
+        "what an operator did afterwards does not matter"
+    )
 
     other = await open_store(database, "d2", claim=False)
     await connection.execute("update workflow_partitions set lease_until = now() - interval '1 second'")
@@ -146,8 +159,6 @@ async def test_f25_the_outcome_of_a_commit_can_be_asked(store: Store, connection
 
 
 async def test_a_reply_with_broken_json_fails_the_batch_alone(store: Store, connection: Connection) -> None:
-    import asyncpg
-
     good, bad = await asking(store, connection), await asking(store, connection)
     turns = [turn_of(good), turn_of(bad, went_out="{broken")]
     with pytest.raises(asyncpg.InvalidTextRepresentationError):
@@ -172,5 +183,25 @@ async def test_direct_executions_that_have_begun_are_lost(store: Store, connecti
     for one in (begun, held):
         await ask(store, one)
     assert await store.mark_lost([held]) == [begun]
-    status: dict[UUID, str] = dict(await connection.fetch("select id, status from workflow_executions"))  # type: ignore[arg-type]
+    status: dict[UUID, str] = dict(await connection.fetch("select id, status from workflow_executions"))
     assert status == {begun: "lost", fresh: "running", held: "waiting"}
+
+
+@pytest.mark.parametrize("how", ["one", "batch"])
+async def test_f17_two_turns_at_one_moment_cannot_both_hear_a_message(
+    store: Store, connection: Connection, how: str
+) -> None:
+    session = uuid4()
+    asked, other = await asking(store, connection, session), await asking(store, connection)
+    await say(connection, session)
+    [message] = await store.fetch_messages([], 10)
+    async with store.transaction() as transaction:
+        assert await transaction.commit_turn(turn_of(asked, consumed=(message.id,)))
+        second = asyncio.create_task(commit(store, turn_of(other, consumed=(message.id,)), how))
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        while not await connection.fetchval(waiting):
+            assert not second.done()
+    with pytest.raises(asyncpg.SerializationError, match="heard by another"):
+        await second
+    assert await rows(connection, "workflow_turns") == 3
+    assert not await commit(store, turn_of(other, consumed=(message.id,)), how), "tried again, it has lost"

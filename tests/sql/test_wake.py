@@ -1,4 +1,4 @@
-"""Notifications: sent only to a daemon that sleeps, never missed by one that falls asleep, never the writer's failure."""
+"""Notifications: sent only to a sleeper, never missed by one falling asleep, never the writer's failure."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ async def partition(connection: Connection, session: UUID) -> str:
     return str(await connection.fetchval("select workflow_partition($1)", session))
 
 
-async def test_only_a_sleeper_is_notified_with_the_partition(store: Store, connection: Connection, ear: Ear) -> None:
+async def test_only_a_sleeper_is_notified_with_the_partition(
+    store: Store, connection: Connection, ear: Ear
+) -> None:
     session = uuid4()
     await say(connection, session)
     assert await ear.take() == [], "nobody sleeps: no notification"
@@ -61,11 +63,14 @@ async def test_only_a_sleeper_is_notified_with_the_partition(store: Store, conne
     assert await ear.take() == [await partition(connection, session)]
     sessions = [uuid4() for _ in range(20)]
     await connection.execute(
-        "insert into workflow_messages (session_id, content) select s, 'x' from unnest($1::uuid[]) s, generate_series(1, 5)",
+        "insert into workflow_messages (session_id, content) select s, 'x'"
+        " from unnest($1::uuid[]) s, generate_series(1, 5)",
         sessions,
     )
     heard = await ear.take()
-    assert sorted(heard) == sorted({await partition(connection, one) for one in sessions}), "once for each partition"
+    assert sorted(heard) == sorted({await partition(connection, one) for one in sessions}), (
+        "once for each partition"
+    )
     await store.wake_up(ear.connection)
     await store.wake_up(ear.connection)
     await say(connection, session)
@@ -85,7 +90,9 @@ async def test_nobody_falls_asleep_over_an_insert_that_will_not_notify(
     assert not await store.try_doze(ear.connection)
     await transaction.commit()
     assert await store.try_doze(ear.connection)
-    assert len(await store.fetch_messages([], 10)) == 1, "what skipped its notification is visible to the last look"
+    assert len(await store.fetch_messages([], 10)) == 1, (
+        "what skipped its notification is visible to the last look"
+    )
     assert await ear.take() == []
 
 
@@ -108,7 +115,9 @@ async def test_one_who_owns_nothing_does_not_sleep_for_others(store: Store, ear:
     await close_store(other)
 
 
-async def test_no_wake_is_missed_by_a_sleeper_while_many_insert(store: Store, ear: Ear, database: str) -> None:
+async def test_no_wake_is_missed_by_a_sleeper_while_many_insert(
+    store: Store, ear: Ear, database: str
+) -> None:
     """The protocol, in a race: the sleeper never ends with a row it was not told of and did not see."""
     sessions = [uuid4() for _ in range(8)]
     own = await asyncpg.connect(database)
@@ -159,10 +168,14 @@ async def test_starts_and_operators_wake_the_sleeper(store: Store, connection: C
         await connection.execute(f"select workflow_{act}($1)", started)
         assert await ear.take() == [], f"the second {act} does nothing"
     alone = await start(connection)
-    assert await ear.take() == [await partition(connection, alone)], "without a session the execution has the share"
+    assert await ear.take() == [await partition(connection, alone)], (
+        "without a session the execution has the share"
+    )
 
 
-async def test_replies_notify_once_for_each_session_of_a_commit(store: Store, connection: Connection, ear: Ear) -> None:
+async def test_replies_notify_once_for_each_session_of_a_commit(
+    store: Store, connection: Connection, ear: Ear
+) -> None:
     await ear.listen(await store.channel("replies"))
     session = uuid4()
     await ask(store, await start(connection, session), replies=(Reply("a"), Reply("b"), Reply("c")))
@@ -177,3 +190,24 @@ async def test_f8_no_message_is_too_long_to_notify(store: Store, connection: Con
     await say(connection, session, "\N{PILE OF POO}'\\" * 30_000)
     [payload] = await ear.take()
     assert len(payload) <= 3
+
+
+async def test_without_the_shared_lock_a_wake_would_be_missed(
+    store: Store, connection: Connection, ear: Ear
+) -> None:
+    """The control of the tests above: a trigger that only looks whether someone sleeps lets a message lie."""
+    await connection.execute(
+        "create or replace function workflow_wake(partitions smallint[]) returns void language sql"
+        " set search_path = public as $$ select pg_notify('workflow_wake', p::text) from unnest(partitions) p"
+        " where exists (select from pg_locks l where l.locktype = 'advisory' and l.mode = 'ExclusiveLock') $$"
+    )
+    session = uuid4()
+    await asking(store, connection, session)
+    transaction = connection.transaction()
+    await transaction.start()
+    await say(connection, session)
+    assert await store.try_doze(ear.connection), "it falls asleep while the message is in flight"
+    assert await store.fetch_messages([], 10) == []
+    await transaction.commit()
+    assert await ear.take() == [], "and nobody ever tells it"
+    assert len(await store.fetch_messages([], 10)) == 1
