@@ -31,6 +31,15 @@ RETRY_SECONDS_MAX = 5.0
 log = structlog.get_logger(__name__)
 
 
+class _Attempt:
+    """One attempt at a turn; `ran` is set once it may be committed."""
+
+    __slots__ = ("ran",)
+
+    def __init__(self) -> None:
+        self.ran: Ran | None = None
+
+
 class Asking:
     """Runs turns that ask, a bounded number at a time."""
 
@@ -55,30 +64,44 @@ class Asking:
     async def run(self, asks: Asks, again: Callable[[], Running]) -> tuple[Ran | None, Outcome]:
         """Run the rest of a turn and commit it; `again` makes the turn anew for another attempt.
 
-        Returns the turn as it was run last, and its outcome. A turn that was rolled back for reasons that pass
-        is run again up to `ATTEMPTS_MAX` times, one whose connection was lost until the database is back.
+        Returns the turn as it was run last, and its outcome. A turn that was rolled back by a deadlock or a
+        time-out is run again up to `ATTEMPTS_MAX` times; where the database is away, until it is back.
         """
         backoff = Backoff(RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX, self._random)
         while True:
+            attempt = _Attempt()
             try:
-                return await self._attempt(asks)
+                return await self._attempt(asks, attempt)
             except Exception as error:
                 fault = fault_of(error)
-                if fault is Fault.REFUSED or (fault is Fault.AGAIN and backoff.attempts >= ATTEMPTS_MAX):
+                passing = fault is Fault.AGAIN or isinstance(error, TimeoutError)
+                if fault is Fault.REFUSED or (passing and backoff.attempts >= ATTEMPTS_MAX):
                     return None, Refused(error)
-                log.info("turn_repeated", fault=fault.value, error=str(error))
-                await backoff.pause()
+                log.info("turn_repeated", fault=fault.value, error=str(error) or type(error).__name__)
+            await backoff.pause()
+            if attempt.ran is not None and await self._happened(attempt.ran, backoff):
+                return attempt.ran, COMMITTED
             begun = await again().run()
             if isinstance(begun, Ran):  # at another moment it need not ask
                 return begun, await self._committer.commit(begun.turn)
             asks = begun
 
-    async def _attempt(self, asks: Asks) -> tuple[Ran, Outcome]:
+    async def _attempt(self, asks: Asks, attempt: _Attempt) -> tuple[Ran, Outcome]:
         running = asks.running
         async with self._places, self._store.transaction() as transaction:
             ran = await running.go_on(lambda query, row: self._ask(transaction, query, row))
+            attempt.ran = ran
             written = self._may_write() and await transaction.commit_turn(ran.turn)
         return ran, COMMITTED if written else STALE
+
+    async def _happened(self, ran: Ran, backoff: Backoff) -> bool:
+        """Ask whether the turn was committed although its connection was lost while it was."""
+        while True:
+            try:
+                return await self._store.turn_outcome(ran.turn.execution_id, ran.turn.revision)
+            except Exception as error:
+                log.info("outcome_unknown", error=str(error) or type(error).__name__)
+                await backoff.pause()
 
     async def _ask(self, transaction: TurnTransaction, query: Query, row: LoadedExecution) -> Event:
         if query.name.startswith(TOOL):

@@ -11,19 +11,16 @@ class Fault(Enum):
     """What to do about an error."""
 
     LOST = "lost"  # the connection is gone: what was being committed may or may not have been
-    AGAIN = "again"  # rolled back for reasons that pass: a deadlock, a time-out, a full disk
+    AGAIN = "again"  # rolled back for a reason that lies in the moment: a deadlock, a lock or statement time-out
+    LATER = "later"  # rolled back because the server can do nothing now: a full disk, read only, no resources
     REFUSED = "refused"  # the database will not have it, however often it is asked
 
 
 # SQLSTATE classes and codes after which the same work may succeed; the transaction was certainly undone.
-_AGAIN_CLASSES = frozenset({"40", "53", "58"})
-_AGAIN_CODES = frozenset(
-    {
-        "25006",  # read only: a standby, or a server that protects itself
-        "55P03",  # lock time-out
-        "57014",  # statement time-out
-    }
-)
+_AGAIN_CLASSES = frozenset({"40"})
+_AGAIN_CODES = frozenset({"55P03", "57014"})  # lock and statement time-out
+_LATER_CLASSES = frozenset({"53", "58"})
+_LATER_CODES = frozenset({"25006"})  # read only: a standby, or a server that protects itself
 # The server ends the connection with these: shutdown, crash, start-up, idle too long.
 _LOST_CODES = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 
@@ -38,6 +35,8 @@ def fault_of(error: BaseException) -> Fault:
             return Fault.LOST
         if code[:2] in _AGAIN_CLASSES or code in _AGAIN_CODES:
             return Fault.AGAIN
+        if code[:2] in _LATER_CLASSES or code in _LATER_CODES:
+            return Fault.LATER
         return Fault.REFUSED
     # InternalClientError: the connection was handed on in the moment between the server's last word and its end.
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | EOFError):

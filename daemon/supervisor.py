@@ -154,6 +154,7 @@ class Supervisor:
             while True:
                 await asyncio.sleep(self._idle_seconds_max / SCANS_PER_IDLE)
                 self._passivate_idle()
+                await self._let_go_ended()
 
     def stop(self) -> None:
         """Start nothing more; every actor leaves when its turn is over."""
@@ -317,6 +318,17 @@ class Supervisor:
             if actor.may_passivate:
                 self._leave(actor)
                 self._metrics.actors_passivated.inc()
+
+    async def _let_go_ended(self) -> None:
+        """Let go direct-mode actors whose execution was cancelled: nothing else would ever wake them."""
+        direct = [a for a in self._actors.values() if a.standing.direct and a.mailbox.awaited]
+        if not direct:
+            return
+        rows = {row.id: row for row in await self._store.load_executions([a.id for a in direct])}
+        for actor in direct:
+            row = rows.get(actor.id)
+            if (row is None or row.status not in ("running", "waiting")) and actor.mailbox.awaited:
+                self._leave(actor)
 
     async def _park(self, execution_id: UUID, revision: int, error: Exception) -> None:
         """Put an execution aside with its error, for the operator to see; its state stays as it is."""

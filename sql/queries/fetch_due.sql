@@ -5,5 +5,5 @@ from workflow_executions e
 join workflow_partitions p on p.number = e.partition and p.owner = $1
 where e.plan_hash is not null and e.wake_at is not null and e.status in ('running', 'waiting')
     and e.wake_at <= workflow_now()
-    and not exists (select from unnest($2::uuid[]) held (id) where held.id = e.id)
+    and e.id <> all ($2::uuid[])
 order by e.wake_at limit $3

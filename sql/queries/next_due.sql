@@ -3,5 +3,5 @@ select extract(epoch from e.wake_at - workflow_now())::float8
 from workflow_executions e
 join workflow_partitions p on p.number = e.partition and p.owner = $1
 where e.plan_hash is not null and e.wake_at is not null and e.status in ('running', 'waiting')
-    and not exists (select from unnest($2::uuid[]) held (id) where held.id = e.id)
+    and e.id <> all ($2::uuid[])
 order by e.wake_at limit 1

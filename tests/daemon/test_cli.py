@@ -1,6 +1,6 @@
 """The command line as its users meet it: real processes, their output and their exit status."""
 
-# ruff: noqa: E501  (complaints are longer than a line)
+
 from __future__ import annotations
 
 import importlib

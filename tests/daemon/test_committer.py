@@ -11,7 +11,7 @@ import asyncpg
 
 from daemon.backoff import Backoff
 from daemon.store_faults import Fault, fault_of
-from tests.daemon.conversing import chatting, execute, fetch
+from tests.daemon.conversing import chatting, execute, fetch, until
 from tests.daemon.faulty_wire import wire_to
 
 POISON = """
@@ -152,6 +152,43 @@ async def test_f25_a_lost_answer_in_a_turn_that_asks(database: str) -> None:
         assert await tickets(database) == ["cut"]
 
 
+async def test_f25_a_lost_answer_to_the_commit_itself_also_in_direct_mode(database: str) -> None:
+    await execute(database, CREATE)
+    scripts = {"d.bas": TICKETS["t.bas"].replace("#workflow", "#direct")}
+    async with wire_to(database) as wire, chatting(database, scripts, through=wire.dsn, **TOOLS) as chat:
+        session, execution = await chat.start("d.bas")
+        wire.lose_answer_to = b"COMMIT;"
+        assert await chat.say(session, "cut") == ["Ticket #1"]
+        assert (wire.lost, await tickets(database)) == (1, ["cut"])
+        assert await chat.status(execution) == "waiting"
+
+
+async def test_f55_a_server_that_takes_no_writes_is_waited_for(database: str) -> None:
+    await execute(database, CREATE)
+    name = (await fetch(database, "select current_database() as name"))[0]["name"]
+    others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    scripts = TICKETS | {"echo.bas": "#workflow\nDO\nHEAR x\nTALK x\nLOOP\n"}
+    async with chatting(database, scripts, **TOOLS) as chat:
+        talks = [await chat.start("t.bas"), await chat.start("echo.bas")]
+        await execute(database, f"alter database {name} set default_transaction_read_only = on", others)
+        sent = (
+            "insert into workflow_messages (session_id, content) select s, 'x' from unnest(array['{}','{}']::uuid[]) s"
+        )
+        writes = "set default_transaction_read_only = off"
+        writer = await asyncpg.connect(database)
+        await writer.execute(writes)
+        await writer.execute(sent.format(*(session for session, _ in talks)))
+        chat.daemon.look()
+        refused = chat.daemon.metrics.errors.labels(kind="connection")
+        before = refused._value.get()
+        await until(lambda: refused._value.get() > before + 2)
+        await writer.execute(f"alter database {name} reset default_transaction_read_only")
+        await writer.execute(others)
+        await writer.close()
+        await chat.idle()
+        assert [await chat.said(session) for session, _ in talks] == [["Ticket #1"], ["x"]]
+
+
 async def test_f52_slow_questions_delay_nobody_else(database: str) -> None:
     slow = (
         "create or replace function create_ticket(description text) returns bigint language sql as "
@@ -229,6 +266,6 @@ def test_what_an_error_means() -> None:
     assert fault_of(ConnectionResetError()) is Fault.LOST
     assert fault_of(asyncpg.AdminShutdownError("x")) is Fault.LOST
     assert fault_of(asyncpg.DeadlockDetectedError("x")) is Fault.AGAIN
-    assert fault_of(asyncpg.DiskFullError("x")) is Fault.AGAIN
+    assert fault_of(asyncpg.DiskFullError("x")) is Fault.LATER
     assert fault_of(asyncpg.CheckViolationError("x")) is Fault.REFUSED
     assert fault_of(KeyError("ours")) is Fault.REFUSED

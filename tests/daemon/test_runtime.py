@@ -10,6 +10,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from engine.events import MessageReceived
+from engine.stepper import advance
+from engine.steps import Resumed
 from tests.daemon.conversing import TICKET, chatting, execute, fetch, until
 
 
@@ -286,6 +289,15 @@ async def test_direct_mode_runs_in_memory_and_is_lost_visibly(database: str) -> 
         assert await chat.clients.send(session, "anyone?") is None
 
 
+async def test_f58_a_cancelled_direct_execution_leaves_memory(database: str) -> None:
+    scripts = {"d.bas": "#direct\nHEAR a\n"}
+    async with chatting(database, scripts, limits__idle_seconds_max=0.1) as chat:
+        _, execution = await chat.start("d.bas")
+        _, living = await chat.start("d.bas")
+        assert (await chat.operators.cancel(execution)).changed
+        await until(lambda: chat.daemon.supervisor.present == [living])
+
+
 async def test_more_conversations_than_actors(database: str) -> None:
     async with chatting(database, limits__actors_max=3) as chat:
         sessions = [(await chat.start("ticket.bas"))[0] for _ in range(10)]
@@ -314,6 +326,51 @@ async def test_f42_many_due_at_one_instant_and_at_the_start(database: str) -> No
         await chat.idle()
         for session in sessions:
             assert await chat.said(session) == ["rested"]
+
+
+async def test_f15_old_work_is_not_queued_behind_fresh_work(database: str) -> None:
+    flags: dict[str, Any] = {"limits__actors_max": 2, "limits__message_batch_max": 3}
+    async with chatting(database) as chat:
+        talks = [await chat.start("echo.bas") for _ in range(20)]
+    old = "insert into workflow_messages (session_id, content) select s, 'old' from unnest($1::uuid[]) s"
+    await fetch(database, old, [session for session, _ in talks])
+    async with chatting(database, **flags) as chat:
+        fresh = [talks[0][0], talks[1][0]]
+        heard = "select count(*) n from workflow_turns where came_in ->> 'content' = 'old'"
+        for n in range(200):
+            for session in fresh:
+                await chat.clients.send(session, f"fresh {n}")
+            if (await fetch(database, heard))[0]["n"] == 20:
+                break
+        else:
+            raise AssertionError("the old messages were not heard while fresh ones came")
+
+
+async def test_f30_a_message_that_breaks_us_parks_its_conversation_alone(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of ours that one message brings out: parked and visible, the message kept, the others unharmed."""
+
+    def broken(plan: Any, state: Any, *rest: Any) -> Any:
+        match state.why:
+            case Resumed(event=MessageReceived(content="poison")):
+                raise ZeroDivisionError("a mistake of ours")
+        return advance(plan, state, *rest)
+
+    monkeypatch.setattr("daemon.turns.advance", broken)
+    async with chatting(database) as chat:
+        session, execution = await chat.start("echo.bas")
+        other, _ = await chat.start("echo.bas")
+        assert await chat.say(session, "poison", "after it") == []
+        assert await chat.say(other, "fine") == ["you said fine"]
+        shown = await chat.show(execution)
+        assert (shown.listed.status, shown.messages_pending) == ("paused", 2)
+        assert shown.listed.problem == "ZeroDivisionError: a mistake of ours"
+        assert not chat.daemon.supervisor.held
+        monkeypatch.undo()  # the mistake is mended
+        assert (await chat.operators.resume(execution)).changed
+        await chat.idle()
+        assert await chat.said(session) == ["you said poison", "you said after it"]
 
 
 async def test_f41_a_timer_a_century_away_costs_nothing(database: str) -> None:

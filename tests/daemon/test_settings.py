@@ -1,6 +1,6 @@
 """Settings: what wins, where a mistake is, and that config/stepwell.toml tells all and only the truth."""
 
-# ruff: noqa: E501  (the complaints are longer than a line)
+
 from __future__ import annotations
 
 import re
