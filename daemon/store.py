@@ -28,12 +28,19 @@ EVERY_BOT = UUID(int=0)
 
 
 async def open_pool(
-    dsn: str, *, schema: str = "public", size_min: int = 1, size_max: int = 10, **options: Any
+    dsn: str,
+    *,
+    schema: str = "public",
+    size_min: int = 1,
+    size_max: int = 10,
+    transaction_idle_seconds_max: float = 0.0,
+    **options: Any,
 ) -> Pool:
     """Return a pool whose connections are in the schema, in UTC, and named. `options` go to asyncpg.
 
     A connection is not reset between two uses, which would cost each turn a round trip: our statements leave
-    nothing behind in it. A transaction, in which tools run that might, resets its own.
+    nothing behind in it. A transaction, in which tools run that might, resets its own. The server ends one that
+    says nothing for `transaction_idle_seconds_max`, if that is not 0.
     Raises BadSchemaName besides what connecting raises.
     """
     return await asyncpg.create_pool(
@@ -41,7 +48,8 @@ async def open_pool(
         min_size=size_min,
         max_size=size_max,
         reset=_leave,
-        server_settings=session_settings(schema),
+        server_settings=session_settings(schema)
+        | {"idle_in_transaction_session_timeout": f"{transaction_idle_seconds_max * 1000:.0f}"},
         **options,
     )
 

@@ -11,7 +11,7 @@ begin
         select from fault_stop s join workflow_executions e on e.session_id = session
         where s.place = fault_hold.place and e.turn + 1 >= s.turn
     ) then
-        perform pg_advisory_xact_lock(4242);
+        perform pg_advisory_xact_lock_shared(4242);
     end if;
 end
 $$;
