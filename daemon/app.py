@@ -8,13 +8,11 @@ are started anew when one of them fails), *stopping* (nothing new is taken; turn
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from random import Random, SystemRandom
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -27,6 +25,7 @@ from daemon.fetcher import Fetcher
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
+from daemon.owner import is_gone, owner_name
 from daemon.partitions import Partitions
 from daemon.plans import Plans
 from daemon.scheduler import Scheduler
@@ -63,11 +62,6 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def owner_name() -> str:
-    """Return a name that no other daemon ever has, telling where this one runs."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:12]}"
-
-
 class Daemon:
     """Everything that runs conversations. Made by run_daemon."""
 
@@ -97,6 +91,7 @@ class Daemon:
             on_gain=self._take_over,
             on_owned=self.look,
             on_loss=self._let_go,
+            is_gone=is_gone,
         )
         self.committer = Committer(
             self._store(connections.committing),

@@ -38,15 +38,18 @@ class Partitions:
         on_gain: Callable[[], Awaitable[None]],
         on_owned: Callable[[], None],
         on_loss: Callable[[], None],
+        is_gone: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`on_gain` runs before anything newly owned is worked on, `on_owned` when that may begin, `on_loss` when
-        something was taken away."""
+        something was taken away. `is_gone` tells whether another owner certainly has ended: its lease is not waited
+        for."""
         self._store = store
         self._random = random
         self._lease_seconds = lease_seconds
         self._on_gain = on_gain
         self._on_owned = on_owned
         self._on_loss = on_loss
+        self._is_gone = is_gone
         self._until = 0.0
         self._poke = Bell()
         self.owned: frozenset[int] = frozenset()
@@ -88,6 +91,7 @@ class Partitions:
         if renews:
             owned = await self._store.renew_partitions(self._lease_seconds)
         else:
+            await self._free_the_dead()
             owned = await self._store.claim_partitions(self._lease_seconds)
             if self.owned:  # claiming skips rows that others are looking at; ours among them are still ours
                 owned = await self._store.renew_partitions(self._lease_seconds)
@@ -108,6 +112,12 @@ class Partitions:
             if self.problem != WAITING:
                 log.warning("partitions_waiting", reason=WAITING)
             self.problem = WAITING
+
+    async def _free_the_dead(self) -> None:
+        for owner in await self._store.list_owners():
+            if self._is_gone(owner):
+                freed = await self._store.release_partitions(owner)
+                log.warning("owner_gone", owner=owner, partitions=len(freed))
 
     def _lose(self, reason: str) -> None:
         log.error("partitions_lost", reason=reason)

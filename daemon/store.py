@@ -28,12 +28,19 @@ EVERY_BOT = UUID(int=0)
 
 
 async def open_pool(
-    dsn: str, *, schema: str = "public", size_min: int = 1, size_max: int = 10, **options: Any
+    dsn: str,
+    *,
+    schema: str = "public",
+    size_min: int = 1,
+    size_max: int = 10,
+    transaction_idle_seconds_max: float = 0.0,
+    **options: Any,
 ) -> Pool:
     """Return a pool whose connections are in the schema, in UTC, and named. `options` go to asyncpg.
 
     A connection is not reset between two uses, which would cost each turn a round trip: our statements leave
-    nothing behind in it. A transaction, in which tools run that might, resets its own.
+    nothing behind in it. A transaction, in which tools run that might, resets its own. The server ends one that
+    says nothing for `transaction_idle_seconds_max`, if that is not 0.
     Raises BadSchemaName besides what connecting raises.
     """
     return await asyncpg.create_pool(
@@ -41,7 +48,8 @@ async def open_pool(
         min_size=size_min,
         max_size=size_max,
         reset=_leave,
-        server_settings=session_settings(schema),
+        server_settings=session_settings(schema)
+        | {"idle_in_transaction_session_timeout": f"{transaction_idle_seconds_max * 1000:.0f}"},
         **options,
     )
 
@@ -77,9 +85,14 @@ class Store:
         """Prolong what is still ours and return it: what is missing was taken by another."""
         return await self._numbers("renew_partitions", lease_seconds)
 
-    async def release_partitions(self) -> list[int]:
-        """Give everything back and return what that was."""
-        return await self._numbers("release_partitions")
+    async def release_partitions(self, owner: str | None = None) -> list[int]:
+        """Give everything back, or what another owner had who is certainly gone, and return what that was."""
+        rows = await self._pool.fetch(query("release_partitions"), owner or self.owner)
+        return sorted(row[0] for row in rows)
+
+    async def list_owners(self) -> list[str]:
+        """Return the other owners whose leases run."""
+        return [row[0] for row in await self._pool.fetch(query("list_owners"), self.owner)]
 
     async def fetch_messages(
         self, held: Collection[int], limit: int, partitions: Collection[int] | None = None

@@ -1,0 +1,86 @@
+"""The commands: each prints its progress, a summary with the seed, and ends with 1 if a promise was broken."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from random import SystemRandom
+from time import monotonic
+
+from tests.faults.arena import make_run, own_server
+from tests.faults.kill import run_kills
+from tests.faults.restarts import run_restarts
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def kill(given: argparse.Namespace) -> int:
+    """Kill the daemon."""
+    with own_server(given.postgres_bin) as (postgres, folder):
+        say(f"{given.conversations} conversations, {given.kills} kills, seed {given.seed}, "
+            f"PostgreSQL {postgres.version}")  # fmt: skip
+        started = monotonic()
+        run = make_run(postgres.dsn, folder, given.conversations, given.seed, say=say)
+        result = asyncio.run(run_kills(run, given.kills))
+        say(f"{result.kills} kills ({result.while_starting} of them while it started) in "
+            f"{monotonic() - started:.0f} s; {run.bots.said} messages, {run.bots.replies} replies; "
+            f"longest silence after a restart {result.longest_silence:.1f} s")  # fmt: skip
+        return _conclude(result.violations, given.seed, run.service.count_events())
+
+
+def restart_postgres(given: argparse.Namespace) -> int:
+    """Kill and restart the database."""
+    with own_server(given.postgres_bin) as (postgres, folder):
+        say(f"{given.conversations} conversations, {given.restarts} faults of the database, seed {given.seed}, "
+            f"PostgreSQL {postgres.version}")  # fmt: skip
+        started = monotonic()
+        run = make_run(postgres.dsn, folder, given.conversations, given.seed, say=say)
+        result = asyncio.run(run_restarts(run, postgres, given.restarts))
+        say(f"killed {result.kills} times, restarted {result.restarts} times in {monotonic() - started:.0f} s; "
+            f"{run.bots.said} messages, {run.bots.replies} replies; "
+            f"longest silence after a start {result.longest_silence:.1f} s; "
+            f"{result.rate_before:.0f} messages a second before, {result.rate_after:.0f} after: "
+            f"{result.ratio:.2f}")  # fmt: skip
+        return _conclude(result.violations, given.seed, run.service.count_events())
+
+
+def _conclude(violations: tuple[str, ...], seed: str, events: dict[str, int]) -> int:
+    say("logged: " + ", ".join(f"{name} {count}" for name, count in sorted(events.items())))
+    for violation in violations:
+        say(violation)
+    if violations:
+        say(f"BROKEN: {len(violations)} violations. Again: --seed {seed}")
+        return 1
+    say("Every transcript is that of the bare engine, every ticket is there once, nothing is left over.")
+    return 0
+
+
+def main() -> int:
+    """Run one command and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--conversations", type=int, default=200, help="held at once (200)")
+    common.add_argument("--seed", default=str(SystemRandom().randrange(10**9)), help="repeats a run's choices")
+    common.add_argument("--postgres-bin", type=Path, help="a folder of PostgreSQL programs; default: the embedded")
+    killing = commands.add_parser("kill", parents=[common], help="kill the daemon with SIGKILL, again and again")
+    killing.add_argument("--kills", type=int, default=100, help="how often (100)")
+    killing.set_defaults(run=kill)
+    restarting = commands.add_parser(
+        "restart-postgres", parents=[common], help="kill and restart PostgreSQL under a daemon that is not"
+    )
+    restarting.add_argument("--restarts", type=int, default=10, help="how often (10)")
+    restarting.set_defaults(run=restart_postgres)
+    given = parser.parse_args()
+    status: int = given.run(given)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
