@@ -13,7 +13,6 @@ from daemon.embedded import Running
 from tests.faults.arena import Run, prepare, wait_for_scripts
 from tests.faults.bot_server import BotServer
 from tests.faults.conversation import make_conversations
-from tests.faults.verdict import judge
 
 AWAY_SECONDS = 0.5  # the database is away for a random time up to this, besides its start
 BETWEEN_SECONDS = 0.2  # so long after the daemon is back comes the next fault, at most
