@@ -43,7 +43,7 @@ def restart_postgres(given: argparse.Namespace) -> int:
         started = monotonic()
         run = make_run(postgres.dsn, folder, given.conversations, given.seed, say=say)
         result = asyncio.run(run_restarts(run, postgres, given.restarts))
-        say(f"killed {result.kills} times, restarted {result.restarts} times in {monotonic() - started:.0f} s; "
+        say(f"killed {result.kills} times, restarted {result.restarts} times, {result.backends} backends ended in {monotonic() - started:.0f} s; "
             f"{run.bots.said} messages, {run.bots.replies} replies; "
             f"longest silence after a start {result.longest_silence:.1f} s; "
             f"{result.rate_before:.0f} messages a second before, {result.rate_after:.0f} after: "

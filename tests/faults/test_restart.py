@@ -19,3 +19,4 @@ async def test_f51_the_database_comes_back(own_postgres: Running, tmp_path: Path
     result = await run_restarts(run, own_postgres, RESTARTS)
     assert not result.violations, f"seed {seed}\n" + "\n".join(result.violations)
     assert (result.kills, result.restarts) == (2, 1)
+    assert result.backends
