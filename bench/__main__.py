@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from bench.cpu import children_of, cpu_seconds
+from bench.daemon_process import STARTING_SECONDS
 from bench.load import Latencies, converse, end_conversations, keep_busy, start_conversations
 from bench.server import HERE, Pgbench, create_database, prepare_pgbench, run_pgbench, server
 from daemon.embedded import Running
@@ -145,6 +146,7 @@ async def profile(running: Running, arguments: argparse.Namespace) -> None:
         try:
             await wait_for_script(dsn)
             sessions = await start_conversations(dsn, "echo.bas", arguments.profile)
+            await asyncio.sleep(STARTING_SECONDS)
             rate = await keep_busy(dsn, sessions, arguments.seconds)
         finally:
             daemon.stop()

@@ -15,6 +15,8 @@ from daemon.log import configure_logging
 from daemon.serve import serve
 from daemon.settings import load_settings, read_surroundings
 
+STARTING_SECONDS = 4.0
+
 
 def main() -> None:
     """Serve until told to stop."""
@@ -24,10 +26,14 @@ def main() -> None:
     )
     configure_logging(settings.log.level, settings.log.format)
     profiler = cProfile.Profile() if profile else None
-    if profiler:
-        profiler.enable()
+
+    async def run() -> None:
+        if profiler:  # compiling the script at the start is not what is measured
+            asyncio.get_running_loop().call_later(STARTING_SECONDS, profiler.enable)
+        await serve(settings, read_surroundings({}))
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, read_surroundings({})))
+        runner.run(run())
     if profiler:
         profiler.disable()
         profiler.dump_stats(profile[0])

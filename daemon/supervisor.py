@@ -324,7 +324,11 @@ class Supervisor:
         direct = [a for a in self._actors.values() if a.standing.direct and a.mailbox.awaited]
         if not direct:
             return
-        rows = {row.id: row for row in await self._store.load_executions([a.id for a in direct])}
+        try:
+            rows = {row.id: row for row in await self._store.load_executions([a.id for a in direct])}
+        except Exception as error:  # it is looked at again, and an error here must not end the actors
+            log.info("direct_executions_not_checked", error=str(error) or type(error).__name__)
+            return
         for actor in direct:
             row = rows.get(actor.id)
             if (row is None or row.status not in ("running", "waiting")) and actor.mailbox.awaited:

@@ -25,19 +25,24 @@ create function workflow_wake(partitions smallint[]) returns void
     volatile security definer language plpgsql set search_path from current
 as $$
 declare
-    class constant integer := workflow_lock_class();
-    channel constant text := workflow_channel('wake');
+    class constant integer := hashtext('stepwell ' || current_schema());  -- workflow_lock_class(), every insert counts
     asleep integer[];
     bed integer;
 begin
+    if cardinality(partitions) = 1 then
+        if not pg_try_advisory_xact_lock_shared(class, partitions[1] / 16) then
+            perform pg_notify(workflow_channel('wake'), partitions[1]::text);
+        end if;
+        return;
+    end if;
     for bed in select distinct p / 16 from unnest(partitions) p order by 1 loop
         if not pg_try_advisory_xact_lock_shared(class, bed) then
             asleep := asleep || bed;
         end if;
     end loop;
     if asleep is not null then
-        perform pg_notify(channel, woken.number::text)
-        from (select distinct p as number from unnest(partitions) p) woken
+        perform pg_notify(channel.name, woken.number::text)
+        from (select distinct p as number from unnest(partitions) p) woken, (select workflow_channel('wake') as name) channel
         where woken.number / 16 = any (asleep);
     end if;
 end
@@ -64,24 +69,13 @@ $$;
 comment on function workflow_doze(text) is
     'True: from now on a row for the partitions of this owner notifies. All or none. Undone by pg_advisory_unlock_all().';
 
-create function workflow_messages_wake() returns trigger
-    security definer language plpgsql set search_path from current
-as $$
-begin
-    perform workflow_wake(array(select distinct m.partition from arrived m));
-    return null;
-end
-$$;
-
-create trigger workflow_messages_wake after insert on workflow_messages
-    referencing new table as arrived
-    for each statement execute function workflow_messages_wake();
-
 create function workflow_replies_notify() returns trigger
     security definer language plpgsql set search_path from current
 as $$
+declare
+    channel constant text := workflow_channel('replies');
 begin
-    perform pg_notify(workflow_channel('replies'), said.session_id::text)
+    perform pg_notify(channel, said.session_id::text)
     from (select distinct r.session_id from spoken r where r.session_id is not null) said;
     return null;
 end

@@ -87,20 +87,25 @@ create function workflow_messages_check() returns trigger
     security definer language plpgsql set search_path from current
 as $$
 declare
-    limit_characters constant integer := workflow_setting('message_characters_max');
-    hearer workflow_executions;
+    limit_characters integer;
+    hearer record;
 begin
+    -- Every message of every user comes through here, so what is rare is asked for only where it is needed, and
+    -- what is not rare calls no function: each with a search_path of its own costs as much as a small query.
     if new.session_id is null then
         raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
             hint = 'It is the session whose script hears the message.';
     end if;
-    perform workflow_check_attachments(new.attachments);
-    new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
+    if new.attachments is not null then
+        perform workflow_check_attachments(new.attachments);
+        new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
+    end if;
     if new.content is null and new.attachments is null then
         raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
             hint = 'An empty text is content; null is not.';
     end if;
     new.content := coalesce(new.content, '');
+    select s.value into limit_characters from workflow_settings s where s.key = 'message_characters_max';
     if length(new.content) > limit_characters then
         raise exception using errcode = 'SW001',
             message = format('The message has %s characters; at most %s are accepted.', length(new.content), limit_characters),
@@ -122,8 +127,13 @@ begin
                 hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
         end if;
     end if;
-    select e.* into hearer from workflow_executions e
-    where e.id = coalesce(new.execution_id, workflow_hearer(new.session_id));
+    if new.execution_id is null then
+        select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e
+        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        order by e.start_order desc limit 1;
+    else
+        select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e where e.id = new.execution_id;
+    end if;
     if new.execution_id is not null and (
         hearer.id is null or hearer.session_id is distinct from new.session_id
         or hearer.status not in ('running', 'waiting', 'paused')
@@ -133,12 +143,14 @@ begin
             hint = 'Leave execution_id out to address whatever the session runs now.';
     end if;
     new.bot_id := coalesce(new.bot_id, hearer.bot_id);
-    if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
-        new.bot_id := (workflow_bots_of_caller())[1];
-    end if;
-    perform workflow_check_bot(new.bot_id);
-    if hearer.id is not null then
-        perform workflow_check_bot(hearer.bot_id);
+    if exists (select from workflow_bot_roles) then
+        if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
+            new.bot_id := (workflow_bots_of_caller())[1];
+        end if;
+        perform workflow_check_bot(new.bot_id);
+        if hearer.id is not null then
+            perform workflow_check_bot(hearer.bot_id);
+        end if;
     end if;
 
     if new.external_id is not null then
@@ -148,6 +160,11 @@ begin
         if not found then
             return null;
         end if;
+    end if;
+    -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
+    -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
+    if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16) then
+        perform pg_notify(workflow_channel('wake'), new.partition::text);
     end if;
     return new;
 end

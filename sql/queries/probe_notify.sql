@@ -1,2 +1,2 @@
--- Notifies nobody but the session that `doctor` listens with: the channel's name is drawn for the occasion.
+-- Keeps true: nobody is notified but the session that `doctor` listens with: the channel's name is drawn for the occasion.
 select pg_notify($1, '');

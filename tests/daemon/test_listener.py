@@ -106,6 +106,22 @@ async def test_f2_no_message_is_lost_between_looking_and_sleeping(database: str)
         await connection.close()
 
 
+async def test_f2_f21_whoever_begins_to_hear_has_the_messages_looked_for(database: str) -> None:
+    """Nothing notifies when a commit of our own makes a script hear what is there already."""
+    script = '#workflow\nHEAR a\nTALK "a ${a}"\nWAIT 0.05\nHEAR b\nTALK "b ${b}"\n'
+    async with chatting(database, {"s.bas": script}) as chat:
+        session = uuid4()
+        early = "insert into workflow_messages (session_id, content) select $1, n::text from generate_series(1, 3) n"
+        await fetch(database, early, session)
+        await dozing(chat)
+        lower = await chat.clients.start("s.bas", session_id=session)
+        said: list[str] = []
+        while len(said) < 2:
+            said += await chat.until_said(session)
+        assert said == ["a 1", "b 2"]
+        await until(lambda: lower not in chat.daemon.supervisor.present)
+
+
 async def test_f2_an_open_transaction_only_makes_the_daemon_poll(database: str) -> None:
     """Inserted while the daemon was awake, committed long after: no notification was sent for it."""
     async with chatting(database) as chat:

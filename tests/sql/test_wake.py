@@ -196,11 +196,11 @@ async def test_without_the_shared_lock_a_wake_would_be_missed(
     store: Store, connection: Connection, ear: Ear
 ) -> None:
     """The control of the tests above: a trigger that only looks whether someone sleeps lets a message lie."""
-    await connection.execute(
-        "create or replace function workflow_wake(partitions smallint[]) returns void language sql"
-        " set search_path = public as $$ select pg_notify('workflow_wake', p::text) from unnest(partitions) p"
-        " where exists (select from pg_locks l where l.locktype = 'advisory' and l.mode = 'ExclusiveLock') $$"
-    )
+    trigger = await connection.fetchval("select pg_get_functiondef('workflow_messages_check'::regproc)")
+    lock = "not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16)"
+    assert lock in trigger
+    looks = "exists (select from pg_locks l where l.locktype = 'advisory' and l.mode = 'ExclusiveLock')"
+    await connection.execute(trigger.replace(lock, looks))
     session = uuid4()
     await asking(store, connection, session)
     transaction = connection.transaction()

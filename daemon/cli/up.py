@@ -1,0 +1,53 @@
+"""`stepwell up`: the daemon, with an embedded PostgreSQL unless one is configured."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from daemon.cli.database import Database, open_database, open_stores
+from daemon.cli.exits import OK
+from daemon.cli.options import NO_OPTIONS, Options
+from daemon.log import configure_logging
+from daemon.serve import serve
+from daemon.settings import Settings, Surroundings, read_surroundings
+
+log = structlog.get_logger(__name__)
+
+
+def up(*, options: Options = NO_OPTIONS) -> int:
+    """Run the daemon until it is told to stop (Ctrl-C, SIGTERM), with an embedded PostgreSQL unless one is configured.
+
+    It deploys the scripts of the configured folder, and again on SIGHUP. The embedded database is migrated by
+    itself; any other by stepwell migrate.
+    """
+    settings = options.settings()
+    surroundings = read_surroundings()
+    configure_logging(
+        settings.log.level,
+        settings.log.format,
+        under_systemd=surroundings.under_systemd,
+        colors=False if surroundings.no_color else None,
+    )
+    with open_database(settings, lambda sentence: log.info("database", doing=sentence)) as database:
+        asyncio.run(_serve(settings, surroundings, database))
+    return OK
+
+
+async def _serve(settings: Settings, surroundings: Surroundings, database: Database) -> None:
+    if not settings.database.url:
+        await prepare(database, settings)
+        log.info("database", address=database.dsn)
+    await serve(settings, surroundings, dsn=database.dsn)
+
+
+async def prepare(database: Database, settings: Settings) -> None:
+    """Bring an embedded database to this version. Leases in a server that has just started are nobody's.
+
+    Raises SchemaProblem.
+    """
+    async with open_stores(database.dsn, settings) as stores:
+        await stores.glance.migrate()
+        if database.ours:
+            await stores.glance.free_partitions()
