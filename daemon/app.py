@@ -262,6 +262,7 @@ class Daemon:
 
     def _let_go(self) -> None:
         self.supervisor.let_go_all()
+        self.supervisor.wake(None)  # the fetcher may sleep: it is to leave its bed to whoever took over
 
     async def _watch_readiness(self) -> None:
         while True:

@@ -83,6 +83,8 @@ class Fetcher:
 
     async def _round(self) -> None:
         if not self._partitions.owned:
+            if self._listener.dozing:  # its locks would keep whoever owns the partitions now from sleeping
+                await self._listener.wake_up()
             await self._supervisor.messages_bell.wait(self._sweep_seconds)
             self._supervisor.due_bell.ring()
             return

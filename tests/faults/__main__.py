@@ -10,6 +10,7 @@ from random import SystemRandom
 from time import monotonic
 
 from tests.faults.arena import make_run, own_server
+from tests.faults.every_step import every_stop, run_every_step
 from tests.faults.kill import run_kills
 from tests.faults.restarts import run_restarts
 
@@ -42,12 +43,30 @@ def restart_postgres(given: argparse.Namespace) -> int:
         started = monotonic()
         run = make_run(postgres.dsn, folder, given.conversations, given.seed, say=say)
         result = asyncio.run(run_restarts(run, postgres, given.restarts))
-        say(f"killed {result.kills} times, restarted {result.restarts} times in {monotonic() - started:.0f} s; "
+        say(f"killed {result.kills} times, restarted {result.restarts} times, {result.backends} backends ended in {monotonic() - started:.0f} s; "
             f"{run.bots.said} messages, {run.bots.replies} replies; "
             f"longest silence after a start {result.longest_silence:.1f} s; "
             f"{result.rate_before:.0f} messages a second before, {result.rate_after:.0f} after: "
             f"{result.ratio:.2f}")  # fmt: skip
         return _conclude(result.violations, given.seed, run.service.count_events())
+
+
+def every_step(given: argparse.Namespace) -> int:
+    """Kill inside every turn, at every place, each in every way."""
+    broken = 0
+    for stop in every_stop():
+        with own_server(given.postgres_bin) as (postgres, folder):
+            run = make_run(postgres.dsn, folder, 1, given.seed, plain=given.plain)
+            result = asyncio.run(run_every_step(run, [stop]))
+            say(f"{stop.place}, {stop.way.value}: {sum(result.kills.values())} turns killed, "
+                f"{len(result.violations)} violations")  # fmt: skip
+            for violation in result.violations:
+                say(violation)
+            broken += len(result.violations)
+    say(
+        f"BROKEN: {broken} violations" if broken else "The same transcript and rows as without, wherever it was killed."
+    )
+    return 1 if broken else 0
 
 
 def _conclude(violations: tuple[str, ...], seed: str, events: dict[str, int]) -> int:
@@ -77,6 +96,11 @@ def main() -> int:
     )
     restarting.add_argument("--restarts", type=int, default=10, help="how often (10)")
     restarting.set_defaults(run=restart_postgres)
+    stepping = commands.add_parser("every-step", help="kill inside every turn of a conversation, at every place")
+    stepping.add_argument("--seed", default="1", help="chooses the conversation")
+    stepping.add_argument("--plain", action="store_true", help="a conversation as short as can be")
+    stepping.add_argument("--postgres-bin", type=Path, help="a folder of PostgreSQL programs; default: the embedded")
+    stepping.set_defaults(run=every_step)
     given = parser.parse_args()
     status: int = given.run(given)
     return status

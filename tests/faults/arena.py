@@ -28,9 +28,10 @@ END_SECONDS_MAX = 120.0  # after the last fault; a daemon that moves needs a few
 @contextmanager
 def own_server(binaries: Path | None = None, *, fsync: bool = True) -> Iterator[tuple[Running, Path]]:
     """A server for one run, and the folder of the run."""
-    with workspace() as folder, start_embedded(
-        folder / "pg", binaries=binaries, settings=SERVER_SETTINGS, fsync=fsync
-    ) as postgres:
+    with (
+        workspace() as folder,
+        start_embedded(folder / "pg", binaries=binaries, settings=SERVER_SETTINGS, fsync=fsync) as postgres,
+    ):
         yield postgres, folder
 
 

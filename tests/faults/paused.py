@@ -24,6 +24,8 @@ TAKEN_OVER_SECONDS_MAX = 20.0
 
 HELD = "(select count(*) from pg_stat_activity where wait_event_type = 'Lock' and wait_event = 'advisory') = $1"
 OPEN = "(select count(*) from pg_stat_activity where state = 'idle in transaction') = $1"
+# Who sleeps, to be woken by notifications: the lock of the doze protocol, two numbers as its key.
+ASLEEP = "select pid from pg_locks where locktype = 'advisory' and objsubid = 2 and mode = 'ExclusiveLock' and granted"
 EVERYTHING = """
 select md5(string_agg(t::text, ' ' order by t::text)) from (
     select to_jsonb(e) from workflow_executions e union all select to_jsonb(t) from workflow_turns t
@@ -44,6 +46,8 @@ async def run_paused(run: Run, folder: Path) -> list[str]:
         first.start()
         await wait_for_scripts(run.dsn, first)
         await logged(first, "partitions_claimed")
+        await wait_until(run.dsn, f"exists ({ASLEEP})", first)
+        sleeper = await keeper.fetchval(ASLEEP)
         second.start()
         await logged(second, "partitions_waiting")
         async with run.bots.holding() as everyone:
@@ -56,6 +60,8 @@ async def run_paused(run: Run, folder: Path) -> list[str]:
         await logged(first, "partitions_lost")
         if await keeper.fetchval(EVERYTHING) != before:
             violations.append("the daemon that was paused has written")
+        # Its successor can sleep only if it does not lie in its bed.
+        await wait_until(run.dsn, f"exists ({ASLEEP} and pid <> $1)", second, 30.0, sleeper)
         status = await second.stop()
         await logged(first, "partitions_claimed", 2)
         bots = BotServer(run.dsn, make_conversations(2, run.random, plain=True), Random(1))

@@ -1,4 +1,7 @@
-"""PostgreSQL killed and restarted under a daemon that is not: nothing is lost, and it is as fast as before (F51)."""
+"""PostgreSQL killed and restarted, and its backends ended, under a daemon that is not restarted.
+
+Nothing is lost, and afterwards it is as fast as before (F51).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from datetime import UTC, datetime
 from random import Random
 from time import monotonic
 
+import asyncpg
+
 from daemon.embedded import Running
 from tests.faults.arena import Run, prepare, wait_for_scripts
 from tests.faults.bot_server import BotServer
 from tests.faults.conversation import make_conversations
-from tests.faults.verdict import judge
 
 AWAY_SECONDS = 0.5  # the database is away for a random time up to this, besides its start
 BETWEEN_SECONDS = 0.2  # so long after the daemon is back comes the next fault, at most
@@ -21,6 +25,7 @@ BACK_SECONDS_MAX = 30.0
 MEASURED_BEFORE = 3
 MEASURED_AFTER_MAX = 6  # the machine is shared: measured until it is as fast as before, so often at most
 RATIO_MIN = 0.8
+BACKENDS = "select pid from pg_stat_activity where application_name = 'stepwell'"
 
 
 @dataclass(slots=True)
@@ -29,6 +34,7 @@ class Restarted:
 
     kills: int = 0
     restarts: int = 0
+    backends: int = 0
     longest_silence: float = 0.0  # seconds from the server's start to the first reply
     rate_before: float = 0.0
     rate_after: float = 0.0
@@ -72,6 +78,8 @@ async def run_restarts(run: Run, postgres: Running, restarts: int) -> Restarted:
 
 async def _fault(run: Run, postgres: Running, everyone: asyncio.Task[None], result: Restarted) -> None:
     await asyncio.sleep(run.random.random() * BETWEEN_SECONDS)
+    result.backends += await _end_backends(run)
+    await asyncio.sleep(run.random.random() * BETWEEN_SECONDS)
     if result.kills <= result.restarts:
         result.kills += 1
         postgres.kill()
@@ -86,6 +94,18 @@ async def _fault(run: Run, postgres: Running, everyone: asyncio.Task[None], resu
     spoken.cancel()
     assert done, f"nothing is said for {BACK_SECONDS_MAX} s after the database came back:\n{run.service.tail()}"
     result.longest_silence = max(result.longest_silence, monotonic() - started)
+
+
+async def _end_backends(run: Run) -> int:
+    """End some of the daemon's connections, one after another, and return how many."""
+    connection = await asyncpg.connect(run.dsn)
+    try:
+        pids = [row["pid"] for row in await connection.fetch(BACKENDS)]
+        for pid in run.random.sample(pids, (len(pids) + 1) // 2):
+            await connection.execute("select pg_terminate_backend($1)", pid)
+        return (len(pids) + 1) // 2
+    finally:
+        await connection.close()
 
 
 class Meter:

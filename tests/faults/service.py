@@ -12,14 +12,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from tests.faults.conversation import FOLDER
 
 ROOT = FOLDER.parent.parent
 STOP_SECONDS_MAX = 30.0
-_MODULE = ("daemon", "up", "--config") if find_spec("daemon.cli.up") else ("tests.faults.serving",)
 # Lines of the log that no fault of the world outside excuses.
 NEVER = frozenset({"part_restarted", "execution_parked", "commit_mishandled", "execution_failed",
                    "notification_mishandled", "scripts_not_deployed"})  # fmt: skip
@@ -71,7 +69,7 @@ class Service:
         """Start a daemon; it is not waited for."""
         assert self._process is None
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("STEPWELL_", "PYTHON"))}
-        command = [sys.executable, "-m", *_MODULE, str(self._config)]
+        command = [sys.executable, "-m", "daemon", "up", "--config", str(self._config)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=environment

@@ -10,6 +10,8 @@ import pytest
 from tests.faults.arena import make_run
 from tests.faults.every_step import Stop, Way, run_every_step
 
+pytestmark = pytest.mark.timeout(300)  # processes are started again and again: on a busy machine that takes time
+
 COMMITS = (
     Stop("history", Way.DONE),
     Stop("checkpoint", Way.UNDONE),

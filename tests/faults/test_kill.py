@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.conftest import execute
 from tests.faults.arena import make_run
 from tests.faults.kill import run_kills
 from tests.faults.verdict import judge
+
+pytestmark = pytest.mark.timeout(300)  # processes are started again and again: on a busy machine that takes time
 
 CONVERSATIONS = 20
 KILLS = 6

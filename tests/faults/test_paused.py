@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.faults.arena import make_run
 from tests.faults.paused import LEASE, run_paused
+
+pytestmark = pytest.mark.timeout(300)  # processes are started again and again: on a busy machine that takes time
 
 
 async def test_f13_a_paused_daemon_is_succeeded_and_writes_nothing(
