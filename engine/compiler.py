@@ -7,8 +7,10 @@ goes on with all of them as they were when it started.
 from __future__ import annotations
 
 import difflib
+import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from engine.building import Builder, Names, Numbers, procedure_name, procedure_parameters
 from engine.dispatch import longest_head
@@ -42,13 +44,13 @@ class _Compilation:
     warnings: list[Problem] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
 
-    def path_of(self, written: str) -> str | None:
-        """Return the path of the script that an author names, with or without its ending."""
+    def path_of(self, caller: str, written: str) -> str | None:
+        """Return the path of the script that an author names, with or without its ending: one of the caller's
+        own folder, else one from the root."""
         wanted = written.lower().removesuffix(".bas")
-        for path in self.sources:
-            if path.lower().removesuffix(".bas") == wanted:
-                return path
-        return None
+        beside = posixpath.join(posixpath.dirname(caller.lower()), wanted)
+        by_name = {path.lower().removesuffix(".bas"): path for path in self.sources}
+        return by_name.get(posixpath.normpath(beside)) or by_name.get(wanted)
 
     def script(self, path: str) -> Scan:
         """Compile one script: its own statements as a procedure, and its SUBs and FUNCTIONs."""
@@ -65,7 +67,7 @@ class _Compilation:
             for s in statements
             if s.kind is Define and s.parsed.rule == "define"
         }
-        builder = Builder(source, Names(own, self.tools, self.path_of), self.numbers)
+        builder = Builder(source, Names(own, self.tools, partial(self.path_of, path)), self.numbers)
         self.build(builder, path, statements)
         for problem in (*scanned.problems, *nester.problems, *builder.problems):
             (self.problems if problem.severity == "error" else self.warnings).append(problem)

@@ -220,14 +220,14 @@ async def test_f47_a_state_that_is_too_large_fails_with_the_state_of_before(data
 
 async def test_an_endless_loop_ends_with_its_line_and_starves_nobody(database: str) -> None:
     scripts = {"loop.bas": "#workflow\nDO\n i = i + 1\nLOOP\n", "ticket.bas": TICKET}
-    async with chatting(database, scripts, limits__steps_per_turn_max=20_000) as chat:
+    async with chatting(database, scripts, limits__steps_per_turn_max=150_000) as chat:
         looping = await chat.clients.start("loop.bas", session_id=uuid4())
         await chat.clients.start("ticket.bas", session_id=(quick := uuid4()))
         assert await chat.until_said(quick) == ["Describe the issue"]
         assert await chat.status(looping) == "running"
         await chat.idle()
         problem = (await chat.show(looping)).listed.problem
-        assert problem is not None and "20,000 steps" in problem and "loop.bas:" in problem
+        assert problem is not None and "150,000 steps" in problem and "loop.bas:" in problem
 
 
 async def test_f48_an_unreadable_checkpoint_is_parked_untouched(database: str) -> None:

@@ -260,3 +260,14 @@ def test_reserved_answers_act_on_the_question() -> None:
 
 def test_reserved_answers_are_off_by_default() -> None:
     assert play("HEAR x\nTALK x", "user: cancel")[-1] == "bot: cancel"
+
+
+def test_script_is_looked_up_beside_its_caller_first() -> None:
+    sources = {"a/main.bas": 'x = CALL "part"\nTALK x', "a/part.bas": "RETURN 1", "part.bas": "RETURN 2"}
+    player = Player(compile_script("a/main.bas", sources))
+    player.run()
+    assert player.transcript == ["bot: 1"]
+    del sources["a/part.bas"]
+    player = Player(compile_script("a/main.bas", sources))
+    player.run()
+    assert player.transcript == ["bot: 2"]
