@@ -19,12 +19,14 @@ import msgspec
 from daemon.migrations import Connection, check_schema_name
 from daemon.rows import DeployedScript, DueExecution, LoadedExecution, PendingMessage, StoredPlan, Turn
 from daemon.statements import query
+from daemon.store_lanes import Lanes
 from daemon.store_transaction import TurnTransaction
 from daemon.store_turns import arguments_of_turn, arrays_of_turns
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
 EVERY_BOT = UUID(int=0)
+OTHERS = 2  # connections of a pool that the busy path leaves to everything else
 
 
 async def open_pool(
@@ -74,6 +76,7 @@ class Store:
 
     def __init__(self, pool: Pool, schema: str, owner: str) -> None:
         self._pool = pool
+        self._lanes = Lanes(pool, max(1, pool.get_max_size() - OTHERS))
         self.schema = check_schema_name(schema)
         self.owner = owner
 
@@ -102,28 +105,29 @@ class Store:
         `partitions` narrows the search to those a notification named; None searches all that are ours.
         """
         narrowed = None if partitions is None else list(partitions)
-        rows = await self._pool.fetch(query("fetch_messages"), self.owner, list(held), limit, narrowed)
+        rows = await self._lanes.fetch(query("fetch_messages"), self.owner, list(held), limit, narrowed)
         return [_pending(row) for row in rows]
 
     async def fetch_due(self, held: Collection[UUID], limit: int) -> list[DueExecution]:
         """Return executions whose wake_at has come, the longest due first, without those held in memory."""
-        rows = await self._pool.fetch(query("fetch_due"), self.owner, list(held), limit)
+        rows = await self._lanes.fetch(query("fetch_due"), self.owner, list(held), limit)
         return [DueExecution(*row) for row in rows]
 
     async def next_due(self, held: Collection[UUID] = ()) -> float | None:
         """Return the seconds until the next wake_at (negative: overdue), or None if nothing is to come."""
-        seconds: float | None = await self._pool.fetchval(query("next_due"), self.owner, list(held))
+        rows = await self._lanes.fetch(query("next_due"), self.owner, list(held))
+        seconds: float | None = rows[0][0] if rows else None
         return seconds
 
     async def load_executions(self, ids: Collection[UUID]) -> list[LoadedExecution]:
         """Return the rows of those executions; one that is not there, or not ours, is left out."""
-        rows = await self._pool.fetch(query("load_executions"), list(ids))
+        rows = await self._lanes.fetch(query("load_executions"), list(ids))
         return [LoadedExecution(*row) for row in rows]
 
     async def commit_turn(self, turn: Turn) -> bool:
         """Commit one turn. False: it lost its race, nothing of it was written, load the execution again."""
         arguments = arguments_of_turn(turn, self.owner)
-        return await self._pool.fetchval(query("commit_turn"), *arguments) is not None
+        return bool(await self._lanes.fetch(query("commit_turn"), *arguments))
 
     async def commit_turns(self, turns: Sequence[Turn]) -> set[UUID]:
         """Commit many turns, of different executions, in one statement; return whose were written.
@@ -132,7 +136,7 @@ class Store:
         """
         if not turns:
             return set()
-        rows = await self._pool.fetch(query("commit_turns"), *arrays_of_turns(turns, self.owner))
+        rows = await self._lanes.fetch(query("commit_turns"), *arrays_of_turns(turns, self.owner))
         return {row[0] for row in rows}
 
     @asynccontextmanager

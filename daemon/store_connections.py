@@ -19,7 +19,7 @@ from daemon.backoff import Backoff
 from daemon.committer import WRITERS
 from daemon.migrations import check_schema
 from daemon.settings import Settings, mask_url
-from daemon.store import Pool, open_pool, session_settings
+from daemon.store import OTHERS, Pool, open_pool, session_settings
 from daemon.store_faults import Fault, fault_of
 
 LOOKING_MAX = 4
@@ -79,7 +79,7 @@ async def open_connections(settings: Settings, dsn: str, *, wait: bool, random: 
             schema,
             database.connect_seconds_max,
             looking,
-            await pool(WRITERS),
+            await pool(WRITERS + OTHERS),
             # A daemon that was paused, or whose machine is gone, must not hold a row longer than its lease:
             # whoever takes over would wait for it, and with it a whole batch of other conversations.
             await pool(database.pool_max, transaction_idle_seconds_max=settings.daemon.lease_seconds),

@@ -314,7 +314,7 @@ class _Run:
         if isinstance(wait, ForMessage):
             if not wait.prompt_id:
                 state.asked += 1
-                wait = replace(wait, prompt_id=f"{state.current_step}.{state.asked}", prompt=wait.prompt or state.said)
+                wait = wait.named(f"{state.current_step}.{state.asked}", wait.prompt or state.said)
             self.hang_suggestions()
         state.said = ""
         state.wait = wait
