@@ -180,7 +180,8 @@ async def show_statements(dsn: str, turns: float) -> None:
     finally:
         await connection.close()
     for row in rows:
-        print(f"{row['ms'] * 1000 / turns:>8.1f} µs a turn, {row['calls']:>6} calls: {' '.join(row['query'].split())[:150]}")
+        statement = " ".join(row["query"].split())[:150]
+        print(f"{row['ms'] * 1000 / turns:>8.1f} µs a turn, {row['calls']:>6} calls: {statement}")
 
 
 def main() -> None:
@@ -189,7 +190,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of pgbench and Stepwell in turn")
     parser.add_argument("--seconds", type=float, default=4, help="length of each pgbench run and closed loop")
     parser.add_argument("--postgres-bin", type=Path, help="binaries of another PostgreSQL")
-    parser.add_argument("--profile", type=int, metavar="CONVERSATIONS", help="a profile of that many busy conversations instead")
+    parser.add_argument("--profile", type=int, metavar="CONVERSATIONS", help="profile that many instead")
     arguments = parser.parse_args()
     with server(arguments.postgres_bin) as running:
         print(f"PostgreSQL {running.version}, fsync on, synchronous_commit on", flush=True)

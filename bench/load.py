@@ -65,7 +65,9 @@ async def keep_busy(dsn: str, sessions: Sequence[UUID], seconds: float) -> float
         due.append(str(payload))
         rang.set()
 
-    said = await talker.prepare("insert into workflow_messages (session_id, content) select s, 'hello' from unnest($1::uuid[]) s")
+    said = await talker.prepare(
+        "insert into workflow_messages (session_id, content) select s, 'hello' from unnest($1::uuid[]) s"
+    )
     await listener.add_listener("workflow_replies", replied)
     count = 0
     begun = time.perf_counter()

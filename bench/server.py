@@ -79,5 +79,3 @@ def run_pgbench(running: Running, dsn: str, clients: int, seconds: float) -> Pgb
     latency = re.search(r"latency average = ([0-9.]+) ms", said.stdout)
     assert rate and latency, said.stdout
     return Pgbench(clients, float(rate[1]), float(latency[1]))
-
-

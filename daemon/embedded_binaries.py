@@ -81,13 +81,9 @@ def read_version(directory: Path, account: Account) -> str | None:
     except PermissionError:
         return None
     except FileNotFoundError as error:
-        raise EmbeddedError(
-            f"There is no PostgreSQL in {directory}: {directory / 'postgres'} is missing."
-        ) from error
+        raise EmbeddedError(f"There is no PostgreSQL in {directory}: {directory / 'postgres'} is missing.") from error
     except OSError as error:
-        raise EmbeddedError(
-            f"{directory / 'postgres'} does not run on this machine: {error.strerror}."
-        ) from error
+        raise EmbeddedError(f"{directory / 'postgres'} does not run on this machine: {error.strerror}.") from error
     if answer.returncode != 0:
         # 127 and 126 with "Permission denied" come from the dynamic loader that may not read a library.
         if "ermission denied" in answer.stderr:
@@ -99,9 +95,7 @@ def read_version(directory: Path, account: Account) -> str | None:
     return found.group(1)
 
 
-def usable_binaries(
-    directory: Path, account: Account, state_dir: Path, progress: Callable[[str], None]
-) -> Binaries:
+def usable_binaries(directory: Path, account: Account, state_dir: Path, progress: Callable[[str], None]) -> Binaries:
     """Return binaries that `account` can execute: those in `directory`, else a copy in the state directory.
 
     The copy is made once for each build of the package and put in place by a rename, so that a copy that was

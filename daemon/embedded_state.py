@@ -148,9 +148,7 @@ def processes_in(data: Path) -> list[int]:
         if not process.name.isdigit():
             continue
         try:
-            if process.joinpath("comm").read_text().startswith(("postgres", "initdb")) and _same(
-                process / "cwd", data
-            ):
+            if process.joinpath("comm").read_text().startswith(("postgres", "initdb")) and _same(process / "cwd", data):
                 found.append(int(process.name))
         except OSError:
             continue

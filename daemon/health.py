@@ -108,9 +108,7 @@ class _Server:
             if not isinstance(event, h11.Request):
                 return
             head = event.method == b"HEAD"
-            status, kind, body = self.answer(
-                event.method.decode("ascii"), event.target.decode("ascii", "replace")
-            )
+            status, kind, body = self.answer(event.method.decode("ascii"), event.target.decode("ascii", "replace"))
         except h11.RemoteProtocolError as error:
             status, kind, body = HTTPStatus(error.error_status_hint), TEXT, f"{error}\n".encode()
         if connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):

@@ -130,8 +130,6 @@ def _route_foreign(shared: list[Processor], last: list[Processor], stream: Binar
     root.setLevel(level if level == LEVELS["debug"] else max(level, LEVELS["warning"]))
 
 
-def execution_context(
-    execution_id: UUID | str, **more: str
-) -> AbstractContextManager[MutableMapping[str, Any] | None]:
+def execution_context(execution_id: UUID | str, **more: str) -> AbstractContextManager[MutableMapping[str, Any] | None]:
     """Put the execution's id on every line that is written inside, in this task and those it starts."""
     return structlog.contextvars.bound_contextvars(execution=str(execution_id), **more)

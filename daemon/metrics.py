@@ -113,17 +113,11 @@ def create_metrics() -> Metrics:
         turn_seconds=histogram("turn_seconds", "From an event's delivery to the turn's commit."),
         commit_seconds=histogram("commit_seconds", "One commit of a batch of turns."),
         commit_turns=histogram("commit_turns", "Turns in one commit.", SIZES),
-        wakeup_seconds=histogram(
-            "wakeup_seconds", "From a message's insertion to the commit of its replies."
-        ),
+        wakeup_seconds=histogram("wakeup_seconds", "From a message's insertion to the commit of its replies."),
         messages_pending=gauge("messages_pending", "Messages that nobody has heard yet."),
-        messages_pending_oldest_seconds=gauge(
-            "messages_pending_oldest_seconds", "Age of the oldest of them."
-        ),
+        messages_pending_oldest_seconds=gauge("messages_pending_oldest_seconds", "Age of the oldest of them."),
         notifications=counter("notifications_total", "Notifications received."),
-        sweeps=counter(
-            "sweeps_total", "Sweeps, by whether they found what no notification brought.", "found"
-        ),
+        sweeps=counter("sweeps_total", "Sweeps, by whether they found what no notification brought.", "found"),
         reconnects=counter("reconnects_total", "Times the listening connection was made anew."),
         errors=counter("errors_total", "Errors by kind.", "kind"),
         pool_connections=gauge("pool_connections", "Connections of the pool by state.", "state"),

@@ -50,8 +50,7 @@ class SchemaTooOld(SchemaProblem):
 
     def __init__(self, schema: str, found: int, known: int) -> None:
         super().__init__(
-            f"Schema {schema} is at version {found}; this program needs version {known}. "
-            "Run `stepwell migrate`."
+            f"Schema {schema} is at version {found}; this program needs version {known}. Run `stepwell migrate`."
         )
 
 
@@ -69,9 +68,7 @@ class MigrationFailed(SchemaProblem):
     """The database refused a migration; that file has left nothing behind, those before it stay applied."""
 
     def __init__(self, migration: Migration, reason: str) -> None:
-        super().__init__(
-            f"Migration {migration.number:04d}_{migration.name} was refused and undone: {reason}"
-        )
+        super().__init__(f"Migration {migration.number:04d}_{migration.name} was refused and undone: {reason}")
 
 
 class MigrationBusy(SchemaProblem):
@@ -193,18 +190,12 @@ async def _apply(connection: Connection, schema: str, migration: Migration) -> N
             await connection.execute(f"set local lock_timeout = '{TABLE_LOCK_WAIT}'")
             await connection.fetchval(query("set_search_path"), schema)
             await connection.execute(migration.text)
-            await connection.execute(
-                query("record_migration"), migration.number, migration.name, migration.checksum
-            )
+            await connection.execute(query("record_migration"), migration.number, migration.name, migration.checksum)
     except asyncpg.LockNotAvailableError as refused:
-        reason = (
-            f"a table was in use for longer than {TABLE_LOCK_WAIT}; try again when the database is quieter."
-        )
+        reason = f"a table was in use for longer than {TABLE_LOCK_WAIT}; try again when the database is quieter."
         raise MigrationFailed(migration, reason) from refused
     except asyncpg.InsufficientPrivilegeError as refused:
-        raise MigrationFailed(
-            migration, f"{refused}. The migrating role must own the schema's tables."
-        ) from refused
+        raise MigrationFailed(migration, f"{refused}. The migrating role must own the schema's tables.") from refused
     except asyncpg.PostgresError as refused:
         if isinstance(refused, asyncpg.PostgresConnectionError):
             raise

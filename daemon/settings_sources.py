@@ -22,9 +22,7 @@ FOREIGN = re.compile(r"^STEPWELL_(SERVICE_(HOST|PORT)|PORT(_|$)|TEST_|HOME$)")
 CREDENTIAL_BYTES_MAX = 65_536
 FILE_BYTES_MAX = 1_048_576
 HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
-ASSIGNMENT = re.compile(
-    r"^\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"))*)\s*="
-)
+ASSIGNMENT = re.compile(r"^\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"))*)\s*=")
 
 
 @dataclass(frozen=True, slots=True)

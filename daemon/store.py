@@ -154,9 +154,7 @@ class Store:
 
     async def turn_outcome(self, execution_id: UUID, revision: int) -> bool:
         """Return whether our commit of the turn that began at `revision` happened (its answer was lost)."""
-        happened: bool = await self._pool.fetchval(
-            query("find_turn_outcome"), execution_id, revision, self.owner
-        )
+        happened: bool = await self._pool.fetchval(query("find_turn_outcome"), execution_id, revision, self.owner)
         return happened
 
     async def park(self, execution_id: UUID, revision: int, problem: str) -> bool:
@@ -189,9 +187,7 @@ class Store:
         if row is None:
             return None
         sources = msgspec.json.decode(row["sources"], type=dict[str, str])
-        return StoredPlan(
-            row["hash"], row["script"], row["mode"], row["plan_json"], sources, row["engine_version"]
-        )
+        return StoredPlan(row["hash"], row["script"], row["mode"], row["plan_json"], sources, row["engine_version"])
 
     async def deploy_script(self, script: str, plan_hash: str, bot_id: UUID = EVERY_BOT) -> bool:
         """Let new starts take this plan, which is stored. Return whether that changed anything."""

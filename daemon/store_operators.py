@@ -44,9 +44,7 @@ class OperatorStore:
         rest = [value for name, value in row.items() if name not in LISTED]
         return ShownExecution(_listed(row), *rest)
 
-    async def list_turns(
-        self, execution_id: UUID, *, below: int | None = None, limit: int = 100
-    ) -> list[PastTurn]:
+    async def list_turns(self, execution_id: UUID, *, below: int | None = None, limit: int = 100) -> list[PastTurn]:
         """Return a page of turns, newest first; the next page is `below` the last one's turn."""
         rows = await self._pool.fetch(query("list_turns"), execution_id, below, limit)
         return [_past(row) for row in rows]

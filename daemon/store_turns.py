@@ -44,9 +44,7 @@ def arrays_of_turns(turns: Sequence[Turn], owner: str) -> tuple[Any, ...]:
     if len({turn.execution_id for turn in ordered}) < len(ordered):
         raise ValueError("two turns of one execution in one batch")
     heard = [(turn.execution_id, message) for turn in ordered for message in turn.consumed]
-    replies = [
-        (turn.execution_id, place, reply) for turn in ordered for place, reply in enumerate(turn.replies, 1)
-    ]
+    replies = [(turn.execution_id, place, reply) for turn in ordered for place, reply in enumerate(turn.replies, 1)]
     return (
         [turn.execution_id for turn in ordered],
         [turn.revision for turn in ordered],

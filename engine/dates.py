@@ -156,9 +156,7 @@ def _assemble(year: int, month: int, day: int, clock: tuple[str | None, ...]) ->
             return None
         hours = hours % 12 + (12 if half[0] in "pP" else 0)
     try:
-        return DateValue(
-            datetime(year, month, day, hours, int(minute or 0), int(second or 0)), hour is not None
-        )
+        return DateValue(datetime(year, month, day, hours, int(minute or 0), int(second or 0)), hour is not None)
     except ValueError:
         return None
 
@@ -198,9 +196,7 @@ def parse_date(text: str) -> DateValue | None:
     return parse_iso(text) or _parse_spelling(text.strip())
 
 
-_CLOCK_ALONE = re.compile(
-    r"\s*(\d{1,2})(?::|h)(\d{2})(?::(\d{2}))?\s*([ap]\.?m\.?)?\s*", re.ASCII | re.IGNORECASE
-)
+_CLOCK_ALONE = re.compile(r"\s*(\d{1,2})(?::|h)(\d{2})(?::(\d{2}))?\s*([ap]\.?m\.?)?\s*", re.ASCII | re.IGNORECASE)
 
 
 def parse_clock(text: str) -> DateValue | None:
@@ -233,11 +229,7 @@ def add_duration(start: DateValue, duration: Duration, zone: tzinfo | None) -> D
     is the zone's; seconds are exact. Raises ScriptError outside the years 1 to 9999.
     """
     moment, has_clock = start.time, start.has_clock
-    local = (
-        zone is not None
-        and moment.tzinfo is not None
-        and moment.astimezone(zone).utcoffset() == moment.utcoffset()
-    )
+    local = zone is not None and moment.tzinfo is not None and moment.astimezone(zone).utcoffset() == moment.utcoffset()
     try:
         if duration.months or duration.days:
             months = moment.year * 12 + moment.month - 1 + duration.months

@@ -32,7 +32,7 @@ from engine.steps import Step
 _ACCESS = r"(?:\s*(?:\?\.|\.)\s*[^\W\d]\w*\$?|\s*\[(?:[^\[\]]|\[[^\[\]]*\])*\])*"
 _ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
-_CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[.-])|$)", re.IGNORECASE)
+_CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
 _CHANGING_METHODS = ("push", "append", "splice")
 

@@ -46,13 +46,9 @@ class Duration:
         sign = -1 if negative else 1
         months, days, seconds = self.months * sign, self.days * sign, self.seconds * sign
         years, months = (months // 12, months % 12) if months >= 0 else (0, months)
-        days_text = (
-            f"{days // 7}W" if days and days % 7 == 0 and not (years or months or seconds) else f"{days}D"
-        )
+        days_text = f"{days // 7}W" if days and days % 7 == 0 and not (years or months or seconds) else f"{days}D"
         day = "".join(
-            part
-            for amount, part in ((years, f"{years}Y"), (months, f"{months}M"), (days, days_text))
-            if amount
+            part for amount, part in ((years, f"{years}Y"), (months, f"{months}M"), (days, days_text)) if amount
         )
         direction = -1 if seconds < 0 else 1
         hours, rest = divmod(seconds * direction, 3_600)

@@ -119,9 +119,7 @@ def whole_words(terminal: TerminalDef) -> None:
     pattern = terminal.pattern
     if isinstance(pattern, PatternStr) and re.fullmatch(r"[^\W\d]\w*", pattern.value):
         is_operator = pattern.value.upper() in (*RESERVED, "IS")
-        terminal.pattern = PatternRE(
-            f"{pattern.value}{_WORD_END if is_operator else _KEYWORD_END}", pattern.flags
-        )
+        terminal.pattern = PatternRE(f"{pattern.value}{_WORD_END if is_operator else _KEYWORD_END}", pattern.flags)
         terminal.priority += 1
 
 

@@ -201,9 +201,7 @@ class NodeBuilder:
             case ast.Subscript(value=value, slice=ast.Constant(value=str(member))):
                 return self._call(f".{member.lower()}", [value, *arguments], at)
             case _:
-                raise Syntax(
-                    at, "only a function or a method can be called", "put its name before the bracket"
-                )
+                raise Syntax(at, "only a function or a method can be called", "put its name before the bracket")
 
     def _between(self, flat: list[ast.expr], at: int) -> ast.expr:
         # The value stands twice in the tree; a call would happen twice.

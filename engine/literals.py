@@ -66,9 +66,7 @@ class LiteralReader:
             self._line = (at, line_end(self.text, at))
         return self._line[1]
 
-    def read(
-        self, start: int, opening: str, closing: tuple[str, ...], limit: int, depth: int = 0
-    ) -> Literal | None:
+    def read(self, start: int, opening: str, closing: tuple[str, ...], limit: int, depth: int = 0) -> Literal | None:
         """Return the literal that opens at `start` and closes before `limit`; None if it does not close."""
         text, at = self.text, start + len(opening)
         parts: list[str | Interpolation] = []
@@ -124,9 +122,7 @@ class LiteralReader:
         key = (at, closing)
         if key not in self._tried:
             end = min(limit, self.line_end(at))
-            hopeless = (
-                depth >= INTERPOLATION_DEPTH_MAX or self._failures[self.line_end(at)] >= FAILURES_PER_LINE_MAX
-            )
+            hopeless = depth >= INTERPOLATION_DEPTH_MAX or self._failures[self.line_end(at)] >= FAILURES_PER_LINE_MAX
             found = None
             if not hopeless and not self.text.startswith("{", at + 2):
                 reach = min(end, at + INTERPOLATION_CHARACTERS_MAX)

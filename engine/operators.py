@@ -94,9 +94,7 @@ def _add_durations(a: str, b: str, zone: tzinfo | None) -> str | None:
         return None
     second = parse_duration(b)
     if second is not None:
-        return Duration(
-            first.months + second.months, first.days + second.days, first.seconds + second.seconds
-        ).text()
+        return Duration(first.months + second.months, first.days + second.days, first.seconds + second.seconds).text()
     when = parse_iso(b)
     return add_duration(when, first, zone).text() if when is not None else None
 

@@ -165,9 +165,7 @@ def to_number(value: Value) -> int | float:
         number = read_number(value)
         if number is not None:
             return number
-    raise ScriptError(
-        f"Here a number is needed, and {show(value)} is none. VAL(x) reads a number from a text.", "type"
-    )
+    raise ScriptError(f"Here a number is needed, and {show(value)} is none. VAL(x) reads a number from a text.", "type")
 
 
 def _date_pair(a: str, b: str) -> tuple[DateValue, DateValue] | None:
@@ -252,9 +250,7 @@ def measure(value: Value) -> int:
         for container in level:
             items += len(container)
             if items > VALUE_ITEMS_MAX:
-                raise ScriptError(
-                    f"A value of more than {VALUE_ITEMS_MAX:,} items in all is too big.", "limit"
-                )
+                raise ScriptError(f"A value of more than {VALUE_ITEMS_MAX:,} items in all is too big.", "limit")
             if isinstance(container, dict):
                 characters += sum(map(len, container))
             for member in container.values() if isinstance(container, dict) else container:

@@ -24,9 +24,7 @@ class ForMessage:
 
     def named(self, prompt_id: str, prompt: str) -> ForMessage:
         """Return the same question under a name, with the text that asked it."""
-        return ForMessage(
-            prompt_id, self.type, prompt, self.choices, self.tries_left, self.deadline, self.secret
-        )
+        return ForMessage(prompt_id, self.type, prompt, self.choices, self.tries_left, self.deadline, self.secret)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,15 +106,11 @@ def complaints_about_the_world(path: Path) -> Iterator[str]:
     module = name_of(path)
     for name, line in attributes(path):
         place = f"{path.relative_to(PROJECT)}:{line}"
-        if name in ("os.environ", "os.getenv", "os.environb", "os.putenv") and not READS_ENVIRONMENT.match(
-            module
-        ):
+        if name in ("os.environ", "os.getenv", "os.environb", "os.putenv") and not READS_ENVIRONMENT.match(module):
             yield f"{place}: only daemon/settings.py reads the environment"
         if name == "asyncio.create_task" or name.endswith(".ensure_future"):
             yield f"{place}: a task has a parent: start it in a TaskGroup"
-        if re.fullmatch(
-            r"(\w*loop|asyncio\.get_running_loop\(\)|asyncio\.get_event_loop\(\))\.create_task", name
-        ):
+        if re.fullmatch(r"(\w*loop|asyncio\.get_running_loop\(\)|asyncio\.get_event_loop\(\))\.create_task", name):
             yield f"{place}: a task has a parent: start it in a TaskGroup"
 
 
@@ -175,9 +171,7 @@ def test_sql_lives_in_sql() -> None:
 
 
 def test_every_statement_is_used() -> None:
-    source = "\n".join(
-        path.read_text(encoding="utf-8") for path in modules("daemon", "tests", "bench", "engine")
-    )
+    source = "\n".join(path.read_text(encoding="utf-8") for path in modules("daemon", "tests", "bench", "engine"))
     queries = sorted((PROJECT / "sql" / "queries").glob("*.sql"))
     assert queries
     complain([f"{path.name} is used nowhere" for path in queries if f'"{path.stem}"' not in source])
@@ -189,9 +183,7 @@ def test_every_statement_says_first_what_it_keeps_true() -> None:
 
 
 def test_names_say_something() -> None:
-    complain(
-        [f"{path} says nothing" for path in modules("engine", "daemon") if path.stem in NAMES_OF_NOTHING]
-    )
+    complain([f"{path} says nothing" for path in modules("engine", "daemon") if path.stem in NAMES_OF_NOTHING])
 
 
 def test_every_module_opens_by_saying_what_it_is_for() -> None:

@@ -21,7 +21,7 @@ from daemon.cli.database import Database, Stores, open_database, open_stores, se
 from daemon.cli.exits import INTERRUPTED, OK, USAGE, WRONG, CommandError
 from daemon.cli.input_lines import InputLines
 from daemon.cli.options import NO_OPTIONS, Options
-from daemon.cli.output import Progress, open_console, quiet_log
+from daemon.cli.output import Progress, harmless, open_console, quiet_log
 from daemon.cli.ps import short
 from daemon.cli.sources import read_script
 from daemon.cli.start import read_params
@@ -129,7 +129,7 @@ async def _repeat(stores: Stores, console: Console, execution: UUID) -> None:
     said = await stores.glance.transcript(execution, LINES_REPEATED)
     for line in said:
         who = "you" if line.who == "user" else "bot"
-        console.print(Text(f"{who}: {line.content}", "dim"))
+        console.print(Text(harmless(f"{who}: {line.content}"), "dim"))
 
 
 def tell_ending(console: Console, conversation: Conversation, ending: Ending, file: str) -> int:
@@ -143,7 +143,7 @@ def tell_ending(console: Console, conversation: Conversation, ending: Ending, fi
             console.print(f"The conversation is kept. Come back: stepwell chat {file} --session {conversation.session}")
             return INTERRUPTED if conversation.interruption.asked else OK
         case Ending.FAILED:
-            console.print(Text(f"The script has failed: {problem}", "red"))
+            console.print(Text(harmless(f"The script has failed: {problem}"), "red"))
             console.print(f"Look at it: stepwell show {name}. Mended the cause? stepwell retry {name}")
             return WRONG
         case Ending.STOPPED:

@@ -19,6 +19,7 @@ from rich.text import Text
 from daemon.chat_player import said
 from daemon.cli.database import Stores
 from daemon.cli.input_lines import InputLines
+from daemon.cli.output import harmless
 from daemon.rows import ShownExecution, TakenReply
 
 POLL_SECONDS = 0.02
@@ -111,7 +112,7 @@ class Conversation:
     def show(self, reply: TakenReply) -> None:
         """Show one message, and remember its buttons."""
         entry = said(reply)
-        first, *rest = entry.text.split("\n")
+        first, *rest = harmless(entry.text).split("\n")
         self.console.print(Text.assemble(("bot: ", "bold cyan"), first))
         for line in rest:
             self.console.print(f"     {line}")

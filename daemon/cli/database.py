@@ -12,7 +12,7 @@ from uuid import UUID
 
 from daemon.cli.exits import UNREACHABLE, WRONG, CommandError
 from daemon.cli.options import Options
-from daemon.embedded import find_running, start_embedded
+from daemon.embedded import EmbeddedInUse, find_running, start_embedded
 from daemon.settings import SYSTEM_FILE, Settings
 from daemon.store import Pool, Store, open_pool
 from daemon.store_clients import ClientStore
@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 OUR_SQLSTATES = "SW"  # the class of errors that the functions of the schema raise for wrong input
 LOCAL_FILE = "stepwell.toml"
+OWN_ATTEMPTS_MAX = 4  # each waits a second for the server's owner to leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,26 @@ def open_database(settings: Settings, progress: Callable[[str], None] = lambda _
         yield Database(running)
         return
     with start_embedded(settings.state_dir, progress=progress) as server:
+        yield Database(server.dsn, ours=True)
+
+
+@contextmanager
+def own_database(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Iterator[Database]:
+    """Yield the database, for a daemon that stays: an embedded server must be its own, or it would end with another's.
+
+    A command that only looks into it is waited for. Raises EmbeddedError.
+    """
+    if settings.database.url:
+        yield Database(settings.database.url)
+        return
+    for attempt in range(OWN_ATTEMPTS_MAX):
+        try:
+            server = start_embedded(settings.state_dir, progress=progress)
+            break
+        except EmbeddedInUse:
+            if attempt + 1 == OWN_ATTEMPTS_MAX:
+                raise
+    with server:
         yield Database(server.dsn, ours=True)
 
 
@@ -121,13 +142,15 @@ def ask(options: Options, question: Callable[[Stores], Awaitable[T]]) -> T:
     """
     settings = options.settings()
 
-    async def run(dsn: str) -> T:
-        async with open_stores(dsn, settings) as stores:
+    async def run(database: Database) -> T:
+        async with open_stores(database.dsn, settings) as stores:
             await stores.glance.check()
+            if database.ours:
+                await stores.glance.free_partitions()
             return await question(stores)
 
     with existing_database(settings) as database:
-        return asyncio.run(run(database.dsn))
+        return asyncio.run(run(database))
 
 
 async def find_one(stores: Stores, beginning: str) -> UUID:

@@ -39,8 +39,6 @@ def _print(findings: Iterable[Finding]) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for finding in findings:
         mark, color = MARKS[finding.state]
-        console.print(
-            f"{mark} {finding.about}: {finding.sentence}", style=color if finding.state != "ok" else ""
-        )
+        console.print(f"{mark} {finding.about}: {finding.sentence}", style=color if finding.state != "ok" else "")
         if finding.mend:
             console.print(f"    {finding.mend}")

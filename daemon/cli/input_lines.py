@@ -16,10 +16,12 @@ class InputLines:
     """The lines of a file descriptor. One reader at a time."""
 
     def __init__(self, descriptor: int | None = None) -> None:
-        self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
+        if descriptor is None:
+            descriptor = -1 if sys.stdin is None else sys.stdin.fileno()  # started with its input closed: None
+        self._descriptor = descriptor
         self._buffer = b""
-        self._ended = False
-        self.is_terminal = os.isatty(self._descriptor)
+        self._ended = descriptor < 0
+        self.is_terminal = descriptor >= 0 and os.isatty(descriptor)
 
     async def read(self) -> str | None:
         """Return the next line without its end, None where there is none any more."""

@@ -16,6 +16,7 @@ from daemon.settings import read_surroundings
 
 PIPE_WIDTH = 100  # columns of side-by-side output where nothing says how wide it is shown
 SHOWN_CHARACTERS_MAX = 200
+SPELT_OUT = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def open_console(file: IO[str] | None = None) -> Console:
@@ -62,9 +63,14 @@ def clock(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def harmless(text: str) -> str:
+    """Return text whose control characters are spelt out: what a user wrote must not steer an operator's terminal."""
+    return text.translate(SPELT_OUT)
+
+
 def cut(text: str, characters: int = SHOWN_CHARACTERS_MAX) -> str:
     """Return text on one line and no longer than that."""
-    line = " ".join(text.split())
+    line = harmless(" ".join(text.split()))
     return line if len(line) <= characters else line[: characters - 1] + "…"
 
 

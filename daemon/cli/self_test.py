@@ -25,7 +25,5 @@ def self_test(
     if not (PROJECT / "tests" / "conftest.py").is_file():
         raise CommandError("The tests are part of the source tree; run ./stepwell self-test there.", USAGE)
     if importlib.util.find_spec("pytest") is None:
-        raise CommandError(
-            "pytest is not installed here; run ./stepwell self-test, which installs it.", USAGE
-        )
+        raise CommandError("pytest is not installed here; run ./stepwell self-test, which installs it.", USAGE)
     return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=PROJECT, check=False).returncode

@@ -15,7 +15,7 @@ from daemon.chats import BotSays, UserSays, entry_lines
 from daemon.cli.database import Stores, ask, find_one
 from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options
-from daemon.cli.output import ago, clock, cut, open_console, span, write_json
+from daemon.cli.output import ago, clock, cut, harmless, open_console, span, write_json
 from daemon.rows import PastTurn, ShownExecution
 from daemon.store import EVERY_BOT
 from daemon.store_glance import Glance, Said
@@ -146,7 +146,7 @@ def _print(console: Console, shown: Shown) -> None:
     for label, value in _facts(shown):
         console.print(Text.assemble((f"  {label:<9}", "dim"), value))
     if listed.problem:
-        console.print(Text.assemble(("  problem  ", "dim"), (listed.problem, "red")))
+        console.print(Text.assemble(("  problem  ", "dim"), (harmless(listed.problem), "red")))
     if shown.unreadable:
         console.print(Text.assemble(("  problem  ", "dim"), (shown.unreadable, "red")))
     if shown.stack and shown.plan is not None:
@@ -155,7 +155,7 @@ def _print(console: Console, shown: Shown) -> None:
         console.print(Text("\nvariables", "bold"))
         for name, content in sorted(shown.variables.items()):
             if not name.startswith("$"):
-                console.print(Text(f"  {name} = {_value(content)}"))
+                console.print(Text(f"  {name} = {harmless(_value(content))}"))
     if shown.turns:
         console.print(Text("\nturns", "bold"))
         for turn in shown.turns:
@@ -163,7 +163,7 @@ def _print(console: Console, shown: Shown) -> None:
     if shown.said:
         console.print(Text("\nsaid", "bold"))
         for line in _said(shown.said):
-            console.print(Text(f"  {line}"))
+            console.print(Text(f"  {harmless(line)}"))
 
 
 def _facts(shown: Shown) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from daemon.chats import Entry, agrees, entry_lines
+from daemon.cli.output import harmless
 
 CONTEXT_ENTRIES = 6  # before and behind the first difference
 MARGIN = "    "
@@ -46,7 +47,7 @@ def print_difference(console: Console, expected: Sequence[Entry], actual: Sequen
 def _folded(entry: Entry, width: int) -> list[str]:
     """Return an entry's lines, broken where they are wider than a column."""
     folded: list[str] = []
-    for line in entry_lines(entry):
+    for line in map(harmless, entry_lines(entry)):
         while len(line) > width:
             at = line.rfind(" ", width // 2, width + 1)
             at = at if at > 0 else width

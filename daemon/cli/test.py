@@ -27,6 +27,8 @@ from daemon.settings import Settings
 from daemon.store_scratch import SCRATCH_SCHEMA, AuthorSql, AuthorSqlRefused, Scratch, ScratchRefused, scratch_database
 from engine.errors import CompileError, Problem
 
+# What a file's params or messages provoke: an error of our own functions, or of data that no column holds.
+REFUSED_INPUT = ("SW", "22")
 SEED = 7  # what RANDOM draws is the same every time
 
 
@@ -170,6 +172,10 @@ async def _play(daemon: Daemon, scratch: Scratch, item: _Prepared, author_sql: l
         played = await play_chat(daemon, scratch, item.script.name, item.chat, author_sql)
     except AuthorSqlRefused as error:
         return Result(item.file, wrong=(str(error),))
+    except Exception as error:
+        if not str(getattr(error, "sqlstate", "")).startswith(REFUSED_INPUT):
+            raise
+        return Result(item.file, wrong=(" ".join(str(error).replace("HINT:", " ").split()),))
     if update and not played.passed:
         text = updated(item.chat, played.actual)
         item.file.write_text(text, encoding="utf-8")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
+from collections.abc import Callable
 
 import structlog
 
-from daemon.cli.database import Database, open_database, open_stores
+from daemon.cli.database import Database, open_stores, own_database
 from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.log import configure_logging
@@ -30,9 +33,20 @@ def up(*, options: Options = NO_OPTIONS) -> int:
         under_systemd=surroundings.under_systemd,
         colors=False if surroundings.no_color else None,
     )
-    with open_database(settings, lambda sentence: log.info("database", doing=sentence)) as database:
-        asyncio.run(_serve(settings, surroundings, database))
+    with (
+        own_database(settings, lambda sentence: log.info("database", doing=sentence)) as database,
+        asyncio.Runner(loop_factory=_fast_loop()) as runner,
+    ):
+        runner.run(_serve(settings, surroundings, database))
     return OK
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return how uvloop makes a loop, None where it does not exist (Windows, PyPy)."""
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    make: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    return make
 
 
 async def _serve(settings: Settings, surroundings: Surroundings, database: Database) -> None:

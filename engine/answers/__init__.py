@@ -73,9 +73,7 @@ _TYPES: dict[str, tuple[str, Check]] = {
 }
 _UNLIMITED = frozenset({"text", "qrcode"})
 
-TYPE_ALIASES: Mapping[str, tuple[str, ...]] = {
-    name: tuple(words.split()) for name, (words, _) in _TYPES.items()
-}
+TYPE_ALIASES: Mapping[str, tuple[str, ...]] = {name: tuple(words.split()) for name, (words, _) in _TYPES.items()}
 """Every canonical type with its other names, lower case, in the order of language.md."""
 _CANONICAL = {word: name for name, words in TYPE_ALIASES.items() for word in (name, *words)}
 

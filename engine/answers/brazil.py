@@ -34,9 +34,7 @@ def check_cnpj(answer: Answer) -> Accepted | None:
     if not fits or len(set(code)) == 1:
         return None
     for length in (12, 13):
-        total = sum(
-            (ord(c) - 48) * CNPJ_WEIGHTS[i % len(CNPJ_WEIGHTS)] for i, c in enumerate(reversed(code[:length]))
-        )
+        total = sum((ord(c) - 48) * CNPJ_WEIGHTS[i % len(CNPJ_WEIGHTS)] for i, c in enumerate(reversed(code[:length])))
         remainder = total % 11
         if int(code[length]) != (0 if remainder < 2 else 11 - remainder):
             return None

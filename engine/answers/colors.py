@@ -56,9 +56,7 @@ _TRANSLATED = {
     "lightblue": "celeste",
     "skyblue": "azzurro azzurra",
 }
-COLORS: dict[str, str] = _NAMED | {
-    word: _NAMED[name] for name, words in _TRANSLATED.items() for word in words.split()
-}
+COLORS: dict[str, str] = _NAMED | {word: _NAMED[name] for name, words in _TRANSLATED.items() for word in words.split()}
 
 # "azul claro", "hellblau", "bleu foncé": the shade before or after the colour.
 _SHADES = {

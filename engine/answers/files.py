@@ -13,9 +13,7 @@ _EXTENSIONS: dict[str, frozenset[str]] = {
     "image": word_set("jpg jpeg png gif webp bmp tif tiff svg heic heif avif ico"),
     "audio": word_set("mp3 wav ogg oga opus m4a aac flac wma amr aiff weba"),
     "video": word_set("mp4 m4v mov avi mkv webm wmv mpg mpeg 3gp ogv"),
-    "document": word_set(
-        "pdf doc docx odt rtf txt md csv tsv xls xlsx ods ppt pptx odp epub html htm xml json"
-    ),
+    "document": word_set("pdf doc docx odt rtf txt md csv tsv xls xlsx ods ppt pptx odp epub html htm xml json"),
 }
 _DOCUMENT_MIME_PARTS = (
     "pdf", "msword", "opendocument", "officedocument", "ms-excel", "ms-powerpoint", "rtf", "epub", "xml",

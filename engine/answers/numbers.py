@@ -18,9 +18,7 @@ MONEY_DIGITS_MAX = 15
 
 _NUMBER = re.compile(r"([+-]?)([0-9][0-9.,' ]*|[.,][0-9]+)(?:[eE]([+-]?[0-9]{1,3}))?")
 # CLDR's decimal marks: a point in English, in Switzerland, and in Spanish from Mexico to Peru; else a comma.
-_POINT_DECIMALS = word_set(
-    "es-mx es-us es-gt es-hn es-ni es-pa es-pr es-do es-sv es-pe es-cu de-ch it-ch de-li"
-)
+_POINT_DECIMALS = word_set("es-mx es-us es-gt es-hn es-ni es-pa es-pr es-do es-sv es-pe es-cu de-ch it-ch de-li")
 _CURRENCY_SIGNS = "$€£¥₹₽₩₪₺₫₱฿₦₴₲₡"
 _CURRENCY_WORDS = word_set(
     "r us a c usd eur gbp brl jpy chf cny inr mxn ars clp cop pen uyu pyg bob cad aud nzd zar aoa mzn "

@@ -127,14 +127,11 @@ _SENTENCES: dict[str, tuple[str, str, str, str, str, str]] = {
         "Non ho capito questo orario. Lo scriva così: {example}",
     ),
     "mobile": (
-        "That does not look like a telephone number. Please write it with its area code, for example: "
-        "{example}",
+        "That does not look like a telephone number. Please write it with its area code, for example: {example}",
         "Isso não parece um telefone. Por favor, escreva com o DDD, por exemplo: {example}",
         "Eso no parece un teléfono. Por favor, escríbalo con su prefijo, por ejemplo: {example}",
-        "Cela ne ressemble pas à un numéro de téléphone. Veuillez l'écrire en entier, par exemple : "
-        "{example}",
-        "Das sieht nicht nach einer Telefonnummer aus. Bitte schreiben Sie sie mit Vorwahl, zum Beispiel: "
-        "{example}",
+        "Cela ne ressemble pas à un numéro de téléphone. Veuillez l'écrire en entier, par exemple : {example}",
+        "Das sieht nicht nach einer Telefonnummer aus. Bitte schreiben Sie sie mit Vorwahl, zum Beispiel: {example}",
         "Questo non sembra un numero di telefono. Lo scriva con il prefisso, per esempio: {example}",
     ),
     "zipcode": (
@@ -150,8 +147,7 @@ _SENTENCES: dict[str, tuple[str, str, str, str, str, str]] = {
         "Não conheço esse idioma. Por favor, escreva o nome ou o código, por exemplo: {example}",
         "No conozco ese idioma. Por favor, escriba su nombre o su código, por ejemplo: {example}",
         "Je ne connais pas cette langue. Veuillez écrire son nom ou son code, par exemple : {example}",
-        "Diese Sprache kenne ich nicht. Bitte schreiben Sie ihren Namen oder ihr Kürzel, zum Beispiel: "
-        "{example}",
+        "Diese Sprache kenne ich nicht. Bitte schreiben Sie ihren Namen oder ihr Kürzel, zum Beispiel: {example}",
         "Non conosco questa lingua. Scriva il nome o il codice, per esempio: {example}",
     ),
     "cpf": (
@@ -190,8 +186,7 @@ _SENTENCES: dict[str, tuple[str, str, str, str, str, str]] = {
         "I do not know that colour. Please write its name or a code such as #1E90FF, for example: {example}",
         "Não conheço essa cor. Por favor, escreva o nome ou um código como #1E90FF, por exemplo: {example}",
         "No conozco ese color. Por favor, escriba su nombre o un código como #1E90FF, por ejemplo: {example}",
-        "Je ne connais pas cette couleur. Veuillez écrire son nom ou un code comme #1E90FF, par exemple : "
-        "{example}",
+        "Je ne connais pas cette couleur. Veuillez écrire son nom ou un code comme #1E90FF, par exemple : {example}",
         "Diese Farbe kenne ich nicht. Bitte schreiben Sie ihren Namen oder einen Code wie #1E90FF, zum "
         "Beispiel: "
         "{example}",
@@ -199,28 +194,21 @@ _SENTENCES: dict[str, tuple[str, str, str, str, str, str]] = {
     ),
     "creditcard": (
         "That card number is not right. Please check it and write all its digits, for example: {example}",
-        "Esse número de cartão não está certo. Por favor, confira e escreva todos os dígitos, por "
-        "exemplo: {example}",
-        "Ese número de tarjeta no es correcto. Por favor, revíselo y escriba todas las cifras, por "
-        "ejemplo: {example}",
+        "Esse número de cartão não está certo. Por favor, confira e escreva todos os dígitos, por exemplo: {example}",
+        "Ese número de tarjeta no es correcto. Por favor, revíselo y escriba todas las cifras, por ejemplo: {example}",
         "Ce numéro de carte n'est pas correct. Veuillez le vérifier et écrire tous les chiffres, par "
         "exemple : "
         "{example}",
-        "Diese Kartennummer stimmt nicht. Bitte prüfen Sie sie und schreiben Sie alle Ziffern, zum "
-        "Beispiel: {example}",
+        "Diese Kartennummer stimmt nicht. Bitte prüfen Sie sie und schreiben Sie alle Ziffern, zum Beispiel: {example}",
         "Questo numero di carta non è corretto. Lo controlli e scriva tutte le cifre, per esempio: {example}",
     ),
     "password": (
-        "Please choose a password of at least 8 characters: several words are easy to keep, such as "
-        "{example}",
+        "Please choose a password of at least 8 characters: several words are easy to keep, such as {example}",
         "Por favor, escolha uma senha de pelo menos 8 caracteres: várias palavras são fáceis de lembrar, "
         "como {example}",
-        "Por favor, elija una contraseña de al menos 8 caracteres: varias palabras se recuerdan bien, "
-        "como {example}",
-        "Veuillez choisir un mot de passe d'au moins 8 caractères : plusieurs mots se retiennent bien, "
-        "comme {example}",
-        "Bitte wählen Sie ein Passwort mit mindestens 8 Zeichen: mehrere Wörter merkt man sich gut, wie "
-        "{example}",
+        "Por favor, elija una contraseña de al menos 8 caracteres: varias palabras se recuerdan bien, como {example}",
+        "Veuillez choisir un mot de passe d'au moins 8 caractères : plusieurs mots se retiennent bien, comme {example}",
+        "Bitte wählen Sie ein Passwort mit mindestens 8 Zeichen: mehrere Wörter merkt man sich gut, wie {example}",
         "Scelga una password di almeno 8 caratteri: più parole si ricordano bene, come {example}",
     ),
     "file": (
@@ -276,8 +264,7 @@ _SENTENCES: dict[str, tuple[str, str, str, str, str, str]] = {
         "Por favor, escreva seu usuário ou e-mail, sem espaços, por exemplo: {example}",
         "Por favor, escriba su usuario o correo, sin espacios, por ejemplo: {example}",
         "Veuillez écrire votre identifiant ou votre e-mail, sans espaces, par exemple : {example}",
-        "Bitte schreiben Sie Ihren Benutzernamen oder Ihre E-Mail-Adresse ohne Leerzeichen, zum Beispiel: "
-        "{example}",
+        "Bitte schreiben Sie Ihren Benutzernamen oder Ihre E-Mail-Adresse ohne Leerzeichen, zum Beispiel: {example}",
         "Scriva il suo nome utente o la sua e-mail, senza spazi, per esempio: {example}",
     ),
 }

@@ -49,9 +49,7 @@ DAYS: dict[str, int] = {
     **dict.fromkeys(("avant hier", "vorgestern", "l altro ieri", "altro ieri"), -2),
 }
 
-DATE_FILLERS = word_set(
-    _WEEKDAYS + "the of on de del do da la le el il em no dia am den der dem d du of in l"
-)
+DATE_FILLERS = word_set(_WEEKDAYS + "the of on de del do da la le el il em no dia am den der dem d du of in l")
 ORDINAL_ENDINGS = word_set("st nd rd th er re e eme o a os as")
 
 HOUR_FILLERS = word_set(
@@ -62,13 +60,9 @@ HOUR_MORNING = word_set("am manha manana matin morgens vormittags mattina mattin
 HOUR_NIGHT = word_set("noite noche soir abends sera evening")
 HOUR_AFTERNOON = word_set("pm tarde noite noche soir nachmittags abends pomeriggio sera afternoon evening")
 HOURS: dict[str, str] = {
-    **dict.fromkeys(
-        ("noon", "midday", "at noon", "meio dia", "ao meio dia", "mediodia", "medio dia"), "12:00"
-    ),
+    **dict.fromkeys(("noon", "midday", "at noon", "meio dia", "ao meio dia", "mediodia", "medio dia"), "12:00"),
     **dict.fromkeys(("al mediodia", "midi", "a midi", "mittag", "mittags", "mezzogiorno"), "12:00"),
-    **dict.fromkeys(
-        ("midnight", "at midnight", "meia noite", "medianoche", "media noche", "minuit"), "00:00"
-    ),
+    **dict.fromkeys(("midnight", "at midnight", "meia noite", "medianoche", "media noche", "minuit"), "00:00"),
     **dict.fromkeys(("a minuit", "mitternacht", "mezzanotte"), "00:00"),
 }
 

@@ -12,9 +12,7 @@ from engine.functions.numbers import round_half_away
 from engine.functions.signature import Function, Moment, function
 from engine.values import Value, check_value, read_number, show, to_json, to_number, to_text, type_name
 
-_LEADING_NUMBER = re.compile(
-    r"\s*([+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?)", re.ASCII
-)
+_LEADING_NUMBER = re.compile(r"\s*([+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?)", re.ASCII)
 _TRUE = frozenset({"true", "yes", "y", "1", "on", "sim", "s", "sí", "si", "verdadeiro", "verdadero"})
 _FALSE = frozenset({"false", "no", "n", "0", "off", "não", "nao", "falso", ""})
 
@@ -146,11 +144,7 @@ def parse_json(text: str) -> Value:
     try:
         value = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
-        where = (
-            f" at line {error.lineno}, column {error.colno}"
-            if isinstance(error, json.JSONDecodeError)
-            else ""
-        )
+        where = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise ScriptError(f"PARSEJSON cannot read {show(text)}: it is no JSON{where}.", "argument") from None
     return check_value(value)
 

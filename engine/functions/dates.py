@@ -63,9 +63,7 @@ def _date(name: str, value: Value) -> DateValue:
     try:
         read: DateValue = KINDS["date"](value)
     except ValueError:
-        raise ScriptError(
-            f'{name} expects a date such as "2026-01-31", not {show(value)}.', "argument"
-        ) from None
+        raise ScriptError(f'{name} expects a date such as "2026-01-31", not {show(value)}.', "argument") from None
     return read
 
 
@@ -195,9 +193,7 @@ def weekday(when: DateValue) -> int:
 def _language(name: str, language: str) -> str:
     code = language[:2].lower()
     if code not in MONTHS:
-        raise ScriptError(
-            f'{name} knows the languages {", ".join(MONTHS)}, not "{language[:20]}".', "argument"
-        )
+        raise ScriptError(f'{name} knows the languages {", ".join(MONTHS)}, not "{language[:20]}".', "argument")
     return code
 
 

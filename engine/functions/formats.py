@@ -70,9 +70,7 @@ def format_value(value: Value, pattern: str | None = None) -> str:
         number = read_number(value)
         if number is not None:
             return format_number(number, pattern)
-        raise ScriptError(
-            f'FORMAT cannot write {show(value)} as "{pattern}": it is no date and no number.', "argument"
-        )
+        raise ScriptError(f'FORMAT cannot write {show(value)} as "{pattern}": it is no date and no number.', "argument")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return format_number(value, pattern)
     raise ScriptError(f'FORMAT writes dates and numbers as "{pattern}", not {show(value)}.', "argument")
@@ -122,9 +120,7 @@ def format_number(number: int | float, pattern: str) -> str:
     if len(sections) > 1 and number < 0 and sections[1]:
         return _patterned(abs(number), sections[1], thousands, point)
     if len(sections) > 2 and number == 0:
-        return (
-            _patterned(number, sections[2], thousands, point) if _DIGITS.search(sections[2]) else sections[2]
-        )
+        return _patterned(number, sections[2], thousands, point) if _DIGITS.search(sections[2]) else sections[2]
     return _patterned(number, sections[0], thousands, point)
 
 
@@ -155,9 +151,7 @@ def _unquoted(text: str) -> str:
     return _QUOTED.sub(lambda m: m[0][1:] if m[0][0] == "\\" else m[0][1:-1], text)
 
 
-def _digits(
-    number: int | float, whole_min: int, decimals_min: int, decimals_max: int, group: str, point: str
-) -> str:
+def _digits(number: int | float, whole_min: int, decimals_min: int, decimals_max: int, group: str, point: str) -> str:
     rounded: Decimal = rounded_decimal(number, min(decimals_max, DECIMALS_MAX))
     sign, text = ("-", format(-rounded, "f")) if rounded < 0 else ("", format(rounded, "f"))
     whole, _, decimals = text.lstrip("-").partition(".")
@@ -217,16 +211,12 @@ def format_date(when: DateValue, pattern: str) -> str:
     return "".join(written)
 
 
-def _is_minute(
-    tokens: list[tuple[str, str]], token: str, index: int, before: int | None, after: int | None
-) -> bool:
+def _is_minute(tokens: list[tuple[str, str]], token: str, index: int, before: int | None, after: int | None) -> bool:
     hours_before = before is not None and tokens[before][1].lower() in ("h", "hh")
     seconds_after = after is not None and tokens[after][1].lower() in ("s", "ss")
     if token.islower():
         return hours_before or seconds_after
-    return (
-        hours_before and before is not None and "".join(t for _, t in tokens[before + 1 : index]) in ("", ":")
-    ) or (
+    return (hours_before and before is not None and "".join(t for _, t in tokens[before + 1 : index]) in ("", ":")) or (
         seconds_after and after is not None and "".join(t for _, t in tokens[index + 1 : after]) in ("", ":")
     )
 

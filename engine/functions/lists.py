@@ -189,9 +189,7 @@ def _numbers(function_name: str, arguments: tuple[Value, ...]) -> Iterator[int |
         try:
             yield to_number(value)
         except ScriptError:
-            raise ScriptError(
-                f"{function_name} expects numbers, and {show(value)} is none.", "argument"
-            ) from None
+            raise ScriptError(f"{function_name} expects numbers, and {show(value)} is none.", "argument") from None
 
 
 def _values(function_name: str, arguments: tuple[Value, ...]) -> list[Value]:

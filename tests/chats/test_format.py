@@ -123,6 +123,11 @@ def test_buttons_count_only_where_they_are_written() -> None:
     assert differing([BotSays("Which?", ("Red",))], [BotSays("Which?")]) == 0
 
 
+def test_blanks_at_the_ends_of_lines_do_not_count() -> None:
+    assert differing(parse_chat("bot:   a\n|  b").entries, [BotSays("  a  \n b ")]) is None
+    assert differing(parse_chat("bot: a\n|  b").entries, [BotSays("a\nb")]) == 0
+
+
 def test_the_end_counts_only_where_it_is_written_and_a_failure_always() -> None:
     said = BotSays("a")
     assert differing([said], [said, Ends()]) is None

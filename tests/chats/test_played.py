@@ -114,6 +114,18 @@ def test_sql_that_is_refused_has_its_file_and_line(stepwell: Command, postgres: 
     assert told.status == 1 and f"{tmp_path}/a.sql:2: syntax error" in told.out
 
 
+def test_a_message_that_the_database_refuses_is_a_sentence_and_the_others_are_played(
+    stepwell: Command, postgres: Running, tmp_path: Path
+) -> None:
+    write(tmp_path, "a.bas", "HEAR x\n")
+    write(tmp_path, "a.chat", f"user: {'x' * 200_000}\n")
+    write(tmp_path, "b.chat", 'script: a.bas\nparams: {"n": "\\u0000"}\nuser: 1\n')
+    write(tmp_path, "c.chat", "script: a.bas\nuser: 1\nends\n")
+    told = stepwell("test", tmp_path, "--database-url", postgres.dsn)
+    assert told.status == 1 and told.out.endswith("1 passed, 2 failed\n")
+    assert "at most" in told.out and "Traceback" not in told.out + told.err
+
+
 def test_nothing_is_left_behind_in_the_server(stepwell: Command, database: str, tmp_path: Path) -> None:
     async def look() -> list[str]:
         connection = await asyncpg.connect(database)

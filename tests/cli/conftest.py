@@ -17,6 +17,7 @@ SCRIPTS = {
     "asks.bas": '#workflow\nPARAM vip DEFAULT FALSE\nTALK "Hello"\nHEAR pin AS PASSWORD WITH "Your PIN?"\n'
     'HEAR colour AS "Red", "Green" WITH "Which colour?" TIMEOUT 2 HOURS\nTALK "Thanks, ${colour}"\n',
     "fails.bas": '#workflow\nSUB inner(n)\n    x = n / 0\nEND SUB\nTALK "before"\nCALL inner(3)\n',
+    "echo.bas": "#workflow\nHEAR x\nHEAR y WITH x\n",
     "ends.bas": '#workflow\nTALK "That is all"\n',
 }
 
@@ -49,6 +50,7 @@ def sessions() -> dict[str, UUID]:
 
 @pytest.fixture
 def executions(database: str, sessions: dict[str, UUID]) -> dict[str, UUID]:
-    """One execution of every script, as far as it goes by itself; no daemon runs any more."""
-    ids = run(deploy_and_start(database, *sessions.items()))
-    return dict(zip(sessions, ids, strict=True))
+    """One execution of every script but the echo, as far as it goes by itself; no daemon runs any more."""
+    started = {script: session for script, session in sessions.items() if script != "echo.bas"}
+    ids = run(deploy_and_start(database, *started.items()))
+    return dict(zip(started, ids, strict=True))

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from daemon.app import run_daemon
+from daemon.settings import load_settings
 from tests.cli.terminal import Command
 from tests.conftest import run
 
@@ -69,9 +71,6 @@ def test_show_keeps_secrets(
     stepwell: Command, database: str, sessions: dict[str, UUID], executions: dict[str, UUID]
 ) -> None:
     async def answer() -> None:
-        from daemon.app import run_daemon
-        from daemon.settings import load_settings
-
         async with run_daemon(load_settings(None, {"database.url": database}, environ={})) as daemon:
             await daemon.clients.send(sessions["asks.bas"], "hunter-22")
             daemon.look()
@@ -86,6 +85,32 @@ def test_show_keeps_secrets(
     assert document["status"] == "waiting" and document["prompt"] == "Which colour?"
     assert document["stack"][-1]["line"] == 5
     assert "deadline" in stepwell("show", executions["asks.bas"], "--database-url", database).out
+
+
+def test_what_a_user_wrote_steers_no_terminal(
+    stepwell: Command, database: str, sessions: dict[str, UUID], executions: dict[str, UUID]
+) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2J\x9bgone"
+    started = stepwell("start", "echo.bas", "--json", "--database-url", database).document()
+
+    async def answer() -> None:
+        async with run_daemon(load_settings(None, {"database.url": database}, environ={})) as daemon:
+            await daemon.clients.send(UUID(started["session"]), hostile)
+            daemon.look()
+            await daemon.idle()
+
+    run(answer())
+    for command in (("show", started["id"]), ("ps",)):
+        out = stepwell(*command, "--database-url", database).out
+        assert "\x1b" not in out and "\x07" not in out and "\x9b" not in out
+        assert "\\x1b" in out, command
+
+
+def test_a_long_value_is_cut(stepwell: Command, database: str, executions: dict[str, UUID]) -> None:
+    started = stepwell("start", "echo.bas", "--param", f"list={[0] * 500}", "--json", "--database-url", database)
+    out = stepwell("show", started.document()["id"], "--database-url", database).out
+    [line] = [line for line in out.splitlines() if line.startswith("  list = ")]
+    assert len(line) < 150 and line.endswith("… (1,001 characters)")
 
 
 def test_show_survives_a_checkpoint_that_cannot_be_read(

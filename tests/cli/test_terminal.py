@@ -145,6 +145,8 @@ def test_up_deploys_runs_and_stops_and_others_talk_to_it(home: Path) -> None:
         assert (talked.status, talked.out) == (0, "bot: tea?\nyou: 4\n")
         refused = in_its_own_process("demo", "--embedded-directory", home)
         assert refused.status == 1 and "a daemon runs on this database already" in refused.err
+        another = in_its_own_process("up", *flags)
+        assert another.status == 3 and f"(process {up.pid})" in another.err.splitlines()[-1]
         dsn = find_running(home)
         assert dsn is not None
         assert run(owners(dsn)) == 1

@@ -1,6 +1,5 @@
 """The command line as its users meet it: real processes, their output and their exit status."""
 
-
 from __future__ import annotations
 
 import importlib
@@ -51,9 +50,7 @@ def test_help_imports_no_command_and_no_driver() -> None:
         assert f"'{module}'" not in answer.stdout
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if importlib.util.find_spec(c.module)], ids=lambda c: c.name
-)
+@pytest.mark.parametrize("command", [c for c in COMMANDS if importlib.util.find_spec(c.module)], ids=lambda c: c.name)
 def test_every_command_is_there_and_has_help(command: object) -> None:
     name = command.name  # type: ignore[attr-defined]
     module = importlib.import_module(command.module)  # type: ignore[attr-defined]
@@ -178,9 +175,7 @@ def test_an_exception_ends_as_a_sentence(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_ctrl_c_has_its_own_status(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ctrl_c_has_its_own_status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(arguments: object) -> None:
         raise KeyboardInterrupt
 

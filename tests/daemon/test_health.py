@@ -154,9 +154,7 @@ async def test_an_address_in_use_is_a_sentence() -> None:
         with pytest.raises(ExceptionGroup) as caught:
             async with serving(("127.0.0.1", port), create_metrics(), Readiness()):
                 pass
-    assert caught.group_contains(
-        HealthError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*\[http\] listen"
-    )
+    assert caught.group_contains(HealthError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*\[http\] listen")
 
 
 async def test_without_an_address_nothing_listens() -> None:

@@ -47,9 +47,7 @@ def test_a_line_is_json_with_time_level_event_and_execution(output: io.BytesIO) 
 
 @pytest.mark.parametrize("format", ["json", "console"])
 @pytest.mark.parametrize("key", ["content", "text", "answer", "reply", "prompt"])
-def test_a_users_words_appear_at_debug_only(
-    output: io.BytesIO, key: str, format: Literal["json", "console"]
-) -> None:
+def test_a_users_words_appear_at_debug_only(output: io.BytesIO, key: str, format: Literal["json", "console"]) -> None:
     configure_logging("debug", format, output=output)
     log = structlog.get_logger()
     for method in (log.info, log.warning, log.error, log.critical):

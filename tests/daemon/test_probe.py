@@ -37,9 +37,7 @@ async def test_a_database_without_anything_between(empty_database: str) -> None:
     (9, (7, 7), "session"),
     (9, (7, 8), "transaction"),
 ])  # fmt: skip
-async def test_f11_a_pooler_shows_by_its_backends(
-    greeted: int, answers: tuple[int, int], pooler: str
-) -> None:
+async def test_f11_a_pooler_shows_by_its_backends(greeted: int, answers: tuple[int, int], pooler: str) -> None:
     # Checked against PgBouncer 1.18 in both modes; these are the process ids it showed.
     first, second = AsyncMock(), AsyncMock()
     first.get_server_pid = lambda: greeted
@@ -65,9 +63,7 @@ def said(**changes: object) -> list[Finding]:
     ({"listen_works": False}, "wrong", "did not arrive", "pooler"),
     ({"clock_seconds": -9.0}, "warning", "-9.0 s", "NTP"),
 ])  # fmt: skip
-def test_each_finding_comes_with_what_mends_it(
-    changes: dict[str, object], state: str, words: str, mend: str
-) -> None:
+def test_each_finding_comes_with_what_mends_it(changes: dict[str, object], state: str, words: str, mend: str) -> None:
     (finding,) = said(**changes)
     assert (finding.state, words in finding.sentence, mend in finding.mend) == (state, True, True)
 

@@ -1,6 +1,5 @@
 """Settings: what wins, where a mistake is, and that config/stepwell.toml tells all and only the truth."""
 
-
 from __future__ import annotations
 
 import re
@@ -267,8 +266,6 @@ def test_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_state_dir({"STATE_DIRECTORY": "/var/lib/other"}) == Path("/var/lib/other")
 
 
-@pytest.mark.parametrize(
-    ("text", "address"), [("[::1]:80", ("::1", 80)), ("", None), ("0.0.0.0:0", ("0.0.0.0", 0))]
-)
+@pytest.mark.parametrize(("text", "address"), [("[::1]:80", ("::1", 80)), ("", None), ("0.0.0.0:0", ("0.0.0.0", 0))])
 def test_addresses(text: str, address: tuple[str, int] | None) -> None:
     assert split_address(text) == address

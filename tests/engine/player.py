@@ -148,4 +148,3 @@ def examples(docstring: str) -> Iterator[tuple[str, str]]:
     chats = re.findall(r"```chat\n(.*?)```", docstring, re.DOTALL)
     assert len(scripts) == len(chats)
     yield from zip(scripts, chats, strict=True)
-

@@ -24,9 +24,7 @@ NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
 
 def heard(type: str, content: str, language: str = "en", *files: Attachment) -> Value | Rejected:
     """Return the accepted value, or the rejection itself."""
-    outcome = check_answer(
-        type, content, files, (), now=NOW, random=Random(1), language=language, sentences={}
-    )
+    outcome = check_answer(type, content, files, (), now=NOW, random=Random(1), language=language, sentences={})
     return outcome.value if isinstance(outcome, Accepted) else outcome
 
 
@@ -368,9 +366,7 @@ CLIP = Attachment("https://files.example/5", "video", "v.mp4", "video/mp4")
         ("text", (PICTURE,), None),
     ],
 )
-def test_a_file_is_known_by_kind_mime_type_or_name(
-    type: str, files: tuple[Attachment, ...], url: str | None
-) -> None:
+def test_a_file_is_known_by_kind_mime_type_or_name(type: str, files: tuple[Attachment, ...], url: str | None) -> None:
     got = heard(type, "", "en", *files)
     assert isinstance(got, Rejected) if url is None else got == url
 

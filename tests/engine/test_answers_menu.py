@@ -64,9 +64,7 @@ def pick(choices: tuple[str, ...], content: str, language: str = "en") -> str | 
         (("*",), "anything", "anything"),
     ],
 )
-def test_a_menu_takes_text_number_or_a_unique_part(
-    choices: tuple[str, ...], content: str, taken: str | None
-) -> None:
+def test_a_menu_takes_text_number_or_a_unique_part(choices: tuple[str, ...], content: str, taken: str | None) -> None:
     assert pick(choices, content) == taken
 
 
@@ -86,8 +84,7 @@ def ask(choices: tuple[str, ...], language: str, sentences: dict[str, str]) -> s
 
 def test_a_rejection_lists_the_choices_with_their_numbers() -> None:
     assert ask(SIZES, "en", {}) == (
-        "Please choose one of these, by its text or its number:\n"
-        "1. Small\n2. Medium\n3. Large\n4. Extra large"
+        "Please choose one of these, by its text or its number:\n1. Small\n2. Medium\n3. Large\n4. Extra large"
     )
     assert ask(("sim", "não"), "pt-BR", {}).endswith(":\n1. sim\n2. não")
     assert ask(SIZES, "en", {"menu": "One of {choices}!"}).startswith("One of 1. Small\n")

@@ -52,9 +52,7 @@ def test_one_wrong_digit_is_no_card(number: str) -> None:
     assert wrong not in outcome.sentence
 
 
-@pytest.mark.parametrize(
-    "password", ["correct horse", "p@$$w0rd", "пароль-пароль", "🔒🔒🔒🔒🔒🔒🔒🔒", "x" * 2000]
-)
+@pytest.mark.parametrize("password", ["correct horse", "p@$$w0rd", "пароль-пароль", "🔒🔒🔒🔒🔒🔒🔒🔒", "x" * 2000])
 def test_a_password_is_stored_as_a_salted_hash_that_can_be_verified(password: str) -> None:
     outcome = heard("password", f"  {password}\n", Random(7))
     assert isinstance(outcome, Accepted)

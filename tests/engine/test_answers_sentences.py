@@ -66,7 +66,4 @@ def test_the_configurations_own_sentences_come_first() -> None:
 
 
 def test_sentences_of_the_configuration_are_no_format_strings() -> None:
-    assert (
-        sentence("email", "en", {"email": "{0.__class__} {nothing} 100% {"})
-        == "{0.__class__} {nothing} 100% {"
-    )
+    assert sentence("email", "en", {"email": "{0.__class__} {nothing} 100% {"}) == "{0.__class__} {nothing} 100% {"

@@ -147,9 +147,7 @@ def test_the_stored_form_is_compact_and_stable() -> None:
     assert ast.dump(decode_node(encoded)) == ast.dump(node)
 
 
-@pytest.mark.parametrize(
-    "wrong", [["n"], ["n", 1], ["?", 1], ["+", 1], [], [1], ["f", 1], {"a": 1}, ["and", 1]]
-)
+@pytest.mark.parametrize("wrong", [["n"], ["n", 1], ["?", 1], ["+", 1], [], [1], ["f", 1], {"a": 1}, ["and", 1]])
 def test_an_unreadable_form_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="unreadable"):
         decode_node(wrong)  # type: ignore[arg-type]

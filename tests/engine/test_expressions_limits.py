@@ -77,9 +77,9 @@ def test_one_costly_call_stays_below_50_ms(text: str) -> None:
 @pytest.mark.parametrize("text", BOMBS)
 def test_many_costly_calls_stay_below_50_ms_together(text: str) -> None:
     one = tree(text.replace("$", "nothing"))
-    assert _seconds(
-        call_node("$coalesce", *[call_node("$is_null", one)] * 2, ast.List([one] * 300, ast.Load()))
-    ) < (SECONDS_MAX)
+    assert _seconds(call_node("$coalesce", *[call_node("$is_null", one)] * 2, ast.List([one] * 300, ast.Load()))) < (
+        SECONDS_MAX
+    )
 
 
 CHEAP = [

@@ -41,9 +41,7 @@ _CALLS = sorted([*FUNCTIONS, "$coalesce", "$text", "$object", "if", "iif", "no_s
 
 
 def _nodes(inner: st.SearchStrategy[ast.expr]) -> st.SearchStrategy[ast.expr]:
-    binary = st.sampled_from(
-        [ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd]
-    )
+    binary = st.sampled_from([ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd])
     compare_op = st.sampled_from([ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn])
     return st.one_of(
         st.builds(lambda items: ast.List(items, ast.Load()), st.lists(inner, max_size=4)),
@@ -112,11 +110,7 @@ def test_encoding_and_decoding_a_tree_changes_nothing(node: ast.expr) -> None:
 
 
 @settings(_SETTINGS, max_examples=400)
-@given(
-    st.recursive(
-        _SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner), max_leaves=6
-    )
-)
+@given(st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner), max_leaves=6))
 def test_any_json_decodes_or_is_refused(encoded: Value) -> None:
     try:
         node = decode_node(encoded)  # type: ignore[arg-type]

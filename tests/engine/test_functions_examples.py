@@ -11,9 +11,7 @@ from engine.functions import FUNCTIONS
 from tests.engine.trees import run
 
 _EXAMPLE = re.compile(r"^ +((?:[A-Z_0-9]+|\.\w+)\(.*\)) (=|<|>=) (.+)$", re.MULTILINE)
-_DISTINCT = {
-    id(function.call): (name, function.call) for name, function in FUNCTIONS.items() if name[0] != "$"
-}
+_DISTINCT = {id(function.call): (name, function.call) for name, function in FUNCTIONS.items() if name[0] != "$"}
 
 
 def _examples() -> list[tuple[str, str, str, str]]:

@@ -139,9 +139,7 @@ def test_functions_of_dates(text: str, value: Value) -> None:
     assert run(text) == value
 
 
-@pytest.mark.parametrize(
-    "text", ["'9999-12-31' + DAYS(1)", "DATEADD('0001-01-01', -1, 'day')", "DAYS(10 ** 12)"]
-)
+@pytest.mark.parametrize("text", ["'9999-12-31' + DAYS(1)", "DATEADD('0001-01-01', -1, 'day')", "DAYS(10 ** 12)"])
 def test_dates_outside_the_calendar_are_refused(text: str) -> None:
     with pytest.raises(ScriptError, match=r"years 1 to 9999|too long"):
         run(text)

@@ -57,7 +57,7 @@ def test_plan_is_the_same_after_storing(source: str) -> None:
 def test_a_damaged_program_compiles_or_gives_compile_error(source: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(source)))
     drop = data.draw(st.integers(0, 12))
-    extra = data.draw(st.text(alphabet='"\'(){}[]#$\n.,=&TALKENDIFE x1_\\', max_size=6))
+    extra = data.draw(st.text(alphabet="\"'(){}[]#$\n.,=&TALKENDIFE x1_\\", max_size=6))
     compiles_or_says_why(source[:at] + extra + source[at + drop :])
 
 

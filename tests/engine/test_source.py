@@ -209,9 +209,7 @@ def test_brace_blocks(text: str, expected: list[str]) -> None:
         ("x = 1\0\ny = 2", [(1, 6)], ["x = 1", "y = 2"]),
     ],
 )
-def test_every_error_is_found_and_the_rest_is_read(
-    text: str, problems: list[tuple[int, int]], good: list[str]
-) -> None:
+def test_every_error_is_found_and_the_rest_is_read(text: str, problems: list[tuple[int, int]], good: list[str]) -> None:
     found = scan(Source("t.bas", text))
     assert [(p.line, p.column) for p in found.problems] == problems
     assert [line.text.replace(MASK, ".") for line in found.lines if not line.broken] == good

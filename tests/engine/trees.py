@@ -32,9 +32,7 @@ class _ToDialect(ast.NodeTransformer):
         return ast.UnaryOp(node.op, self.visit(node.operand))
 
     def visit_Dict(self, node: ast.Dict) -> ast.expr:
-        parts = [
-            self.visit(part) for pair in zip(node.keys, node.values, strict=True) for part in pair if part
-        ]
+        parts = [self.visit(part) for pair in zip(node.keys, node.values, strict=True) for part in pair if part]
         return call_node("$object", *parts)
 
 

@@ -38,9 +38,7 @@ def private_server(programs: Path) -> Iterator[str]:
     environment = {"TZ": "UTC", "PATH": os.environ["PATH"]}
 
     def run(*command: str) -> None:
-        done = subprocess.run(
-            command, user=user, env=environment, capture_output=True, cwd=place, timeout=100
-        )
+        done = subprocess.run(command, user=user, env=environment, capture_output=True, cwd=place, timeout=100)
         assert done.returncode == 0, done.stderr.decode()
 
     run(str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-N")

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - statements and their expectations read best one a line
 """The database it meets: the bot server's own, an empty one, another schema, two schemas in one."""
 
 from __future__ import annotations
@@ -82,9 +81,7 @@ async def test_a_start_needs_a_bot_that_is_there(adopted: str) -> None:
         await connection.fetchval("select workflow_start('ticket.bas', bot_id => $1)", uuid4())
     assert refused.value.sqlstate == "SW007"
     by_session = await start(connection, SESSION)
-    assert (
-        await connection.fetchval("select bot_id from workflow_executions where id = $1", by_session) == BOT
-    )
+    assert await connection.fetchval("select bot_id from workflow_executions where id = $1", by_session) == BOT
     other = UUID("00000000-0000-0000-0000-0000000000b2")
     named = await connection.fetchval("select workflow_start('ticket.bas', bot_id => $1)", other)
     assert await connection.fetchval("select bot_id from workflow_executions where id = $1", named) == other

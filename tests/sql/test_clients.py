@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - statements and their expectations read best one a line
 """What a client may do, and every error it can get: start, send, the insert, take replies."""
 
 from __future__ import annotations
@@ -72,9 +71,7 @@ async def test_wrong_input_gets_a_sentence_and_writes_nothing(store: Store, conn
         assert await connection.fetchval("select count(*) from workflow_executions") == 1
 
 
-async def test_nul_and_broken_utf8_are_refused_before_anyone_sees_them(
-    store: Store, connection: Connection
-) -> None:
+async def test_nul_and_broken_utf8_are_refused_before_anyone_sees_them(store: Store, connection: Connection) -> None:
     session = uuid4()
     await asking(store, connection, session)
     with pytest.raises(asyncpg.CharacterNotInRepertoireError):
@@ -86,9 +83,7 @@ async def test_nul_and_broken_utf8_are_refused_before_anyone_sees_them(
     assert await messages(connection) == 0
 
 
-async def test_the_longest_message_and_an_empty_one_are_accepted(
-    store: Store, connection: Connection
-) -> None:
+async def test_the_longest_message_and_an_empty_one_are_accepted(store: Store, connection: Connection) -> None:
     session = uuid4()
     await asking(store, connection, session)
     await say(connection, session, "ü" * 100_000)
@@ -115,9 +110,7 @@ async def test_a_start_returns_the_running_one(store: Store, connection: Connect
 
 async def test_a_start_key_starts_once_for_good(store: Store, connection: Connection) -> None:
     async def keyed(key: str, bot: UUID | None = None) -> Any:
-        return await connection.fetchval(
-            "select workflow_start('ticket.bas', start_key => $1, bot_id => $2)", key, bot
-        )
+        return await connection.fetchval("select workflow_start('ticket.bas', start_key => $1, bot_id => $2)", key, bot)
 
     first = await keyed("order 7")
     await connection.execute("select workflow_cancel($1)", first)
@@ -158,9 +151,7 @@ async def test_starts_from_many_at_once_make_one(store: Store, connection: Conne
     assert len(set(await asyncio.gather(*(one("k") for _ in range(8))))) == 1
 
 
-async def test_a_bots_own_script_wins_and_a_new_plan_is_for_new_starts(
-    store: Store, connection: Connection
-) -> None:
+async def test_a_bots_own_script_wins_and_a_new_plan_is_for_new_starts(store: Store, connection: Connection) -> None:
     bot = uuid4()
     old = await start(connection, uuid4())
     assert await store.deploy_script("ticket.bas", "p2", bot)
@@ -172,14 +163,10 @@ async def test_a_bots_own_script_wins_and_a_new_plan_is_for_new_starts(
     plan = await store.load_plan("p1")
     assert plan is not None and plan.sources == {"ticket.bas": 'TALK "hi"'}
     assert await store.load_plan("none") is None
-    assert await store.withdraw_script("ticket.bas", bot) and not await store.withdraw_script(
-        "ticket.bas", bot
-    )
+    assert await store.withdraw_script("ticket.bas", bot) and not await store.withdraw_script("ticket.bas", bot)
 
 
-async def test_send_tells_who_will_hear_and_keeps_nothing_for_nobody(
-    store: Store, connection: Connection
-) -> None:
+async def test_send_tells_who_will_hear_and_keeps_nothing_for_nobody(store: Store, connection: Connection) -> None:
     session = uuid4()
 
     async def send(text: str = "x") -> Any:
@@ -233,26 +220,19 @@ async def test_f23_a_second_delivery_at_the_same_moment_waits_for_the_first(
     await other.close()
 
 
-async def test_f28_an_answer_to_a_given_question_reaches_that_one(
-    store: Store, connection: Connection
-) -> None:
+async def test_f28_an_answer_to_a_given_question_reaches_that_one(store: Store, connection: Connection) -> None:
     session = uuid4()
     below = await ask(store, await start(connection, session))
     top = await start(connection, session, "direct.bas")
     await ask(store, top, state_json='{"wait": {"kind": "message", "prompt_id": "other"}}')
     assert await connection.fetchval("select workflow_send($1, 'x')", session) == top
     assert await connection.fetchval("select workflow_send($1, 'y', prompt_id => 'q1')", session) == below.id
-    assert (
-        await connection.fetchval("select workflow_send($1, 'z', execution_id => $2)", session, below.id)
-        == below.id
-    )
+    assert await connection.fetchval("select workflow_send($1, 'z', execution_id => $2)", session, below.id) == below.id
     heard = {m.content: (m.execution_id, m.prompt_id) for m in await store.fetch_messages([], 10)}
     assert heard == {"x": (top, None), "y": (below.id, "q1"), "z": (below.id, None)}
 
 
-async def test_replies_are_taken_once_and_in_order_by_many(
-    store: Store, connection: Connection, database: str
-) -> None:
+async def test_replies_are_taken_once_and_in_order_by_many(store: Store, connection: Connection, database: str) -> None:
     session = uuid4()
     started = await start(connection, session)
     for turn in range(10):

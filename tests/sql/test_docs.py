@@ -29,10 +29,7 @@ async def test_the_examples_run_in_order(database: str) -> None:
             await connection.execute("commit")
             await ask(store, await connection.fetchval("select id from workflow_executions"))
             await connection.execute("begin")
-    assert (
-        await connection.fetchval("select status from workflow_executions where session_id is not null")
-        == "paused"
-    )
+    assert await connection.fetchval("select status from workflow_executions where session_id is not null") == "paused"
     assert await connection.fetchval("select description from tickets") == "my printer is on fire"
     assert await connection.fetchval("select count(*) from workflow_messages") == 3
     await connection.execute("rollback")

@@ -38,9 +38,7 @@ async def contents(store: Store, held: list[int] | None = None) -> list[str]:
     return [message.content for message in await store.fetch_messages(held or [], 100)]
 
 
-async def test_f26_a_lower_id_that_commits_later_is_found(
-    store: Store, connection: Connection, database: str
-) -> None:
+async def test_f26_a_lower_id_that_commits_later_is_found(store: Store, connection: Connection, database: str) -> None:
     session, other = uuid4(), await asyncpg.connect(database)
     await asking(store, connection, session)
     transaction = connection.transaction()
@@ -159,9 +157,7 @@ async def test_leases_are_taken_renewed_lost_and_given_back(
     await close_store(other)
 
 
-async def test_only_the_owner_of_the_partition_finds_work(
-    store: Store, connection: Connection, database: str
-) -> None:
+async def test_only_the_owner_of_the_partition_finds_work(store: Store, connection: Connection, database: str) -> None:
     session = uuid4()
     await asking(store, connection, session)
     await say(connection, session)
@@ -187,6 +183,4 @@ async def test_a_turn_that_ends_a_script_hands_the_next_message_to_the_one_below
     first, _ = await store.fetch_messages([], 9)
     ended = turn_of(top, consumed=(first.id,), status="completed", wait_kind=None)
     assert await store.commit_turns([ended]) == {top.id}
-    assert [(m.content, m.execution_id) for m in await store.fetch_messages([], 9)] == [
-        ("for the one below", below.id)
-    ]
+    assert [(m.content, m.execution_id) for m in await store.fetch_messages([], 9)] == [("for the one below", below.id)]

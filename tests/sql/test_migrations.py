@@ -72,14 +72,10 @@ async def test_a_changed_file_is_refused(empty_database: str) -> None:
 
 async def test_a_newer_and_an_older_schema_are_refused(empty_database: str) -> None:
     connection = await asyncpg.connect(empty_database)
-    with pytest.raises(
-        SchemaTooOld, match=r"at version 0; this program needs version \d+\. Run `stepwell migrate`"
-    ):
+    with pytest.raises(SchemaTooOld, match=r"at version 0; this program needs version \d+\. Run `stepwell migrate`"):
         await check_schema(connection)
     await migrate(connection, known=(*migrations(), next_migration("create table later (id int)")))
-    with pytest.raises(
-        SchemaTooNew, match=rf"is at version {KNOWN + 1}; this program knows versions up to {KNOWN}"
-    ):
+    with pytest.raises(SchemaTooNew, match=rf"is at version {KNOWN + 1}; this program knows versions up to {KNOWN}"):
         await migrate(connection)
     with pytest.raises(SchemaTooNew):
         await check_schema(connection)
@@ -117,9 +113,7 @@ async def test_a_bad_schema_name_is_refused(name: str, empty_database: str) -> N
 
 
 @pytest.mark.parametrize("schema", ["public", "Odd$Name"])
-async def test_schema_sql_says_what_the_migrations_do(
-    empty_database: str, database: str, schema: str
-) -> None:
+async def test_schema_sql_says_what_the_migrations_do(empty_database: str, database: str, schema: str) -> None:
     connection = await asyncpg.connect(empty_database)
     await connection.execute(f'create schema if not exists "{schema}"')
     await connection.execute(f'set search_path = "{schema}", pg_temp')
@@ -151,7 +145,5 @@ async def test_no_function_is_executable_by_public_and_each_fixes_its_search_pat
     )
     assert loose == []
     text = "".join(migration.text for migration in migrations()).lower()
-    assert text.count("now()") - text.count("workflow_now()") == 4, (
-        "the clock, and defaults of the server's tables"
-    )
+    assert text.count("now()") - text.count("workflow_now()") == 4, "the clock, and defaults of the server's tables"
     await connection.close()

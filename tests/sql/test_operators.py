@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - statements and their expectations read best one a line
 """Every action of an operator in every state, once and twice, and against a turn in flight."""
 
 from __future__ import annotations
@@ -103,9 +102,7 @@ async def test_f59_every_action_in_every_state(
 
 
 async def read(connection: Connection, execution: UUID) -> asyncpg.Record:
-    row: asyncpg.Record | None = await connection.fetchrow(
-        "select * from workflow_executions where id = $1", execution
-    )
+    row: asyncpg.Record | None = await connection.fetchrow("select * from workflow_executions where id = $1", execution)
     assert row is not None
     return row
 
@@ -120,18 +117,14 @@ def check_change(before: asyncpg.Record, after: asyncpg.Record) -> None:
         assert (after["wake_at"], after["wait_kind"]) == (before["wake_at"], before["wait_kind"])
 
 
-async def test_direct_mode_says_why_not(
-    store: Store, operator: OperatorStore, connection: Connection
-) -> None:
+async def test_direct_mode_says_why_not(store: Store, operator: OperatorStore, connection: Connection) -> None:
     waiting = await bring_about(store, connection, "direct waiting")
     assert "direct mode, which cannot be paused" in (await operator.pause(waiting)).sentence
     failed = await bring_about(store, connection, "direct failed")
     assert "direct mode, which cannot be retried" in (await operator.retry(failed)).sentence
 
 
-async def test_a_retry_gives_way_to_a_new_start(
-    store: Store, operator: OperatorStore, connection: Connection
-) -> None:
+async def test_a_retry_gives_way_to_a_new_start(store: Store, operator: OperatorStore, connection: Connection) -> None:
     failed = await bring_about(store, connection, "failed")
     [row] = await store.load_executions([failed])
     rival = await start(connection, row.session_id)
@@ -179,9 +172,7 @@ async def test_f60_a_cancel_is_a_status_with_its_reason(
     assert shown.state_json == asked.state_json
 
 
-async def test_f61_pages_neither_skip_nor_repeat(
-    operator: OperatorStore, store: Store, connection: Connection
-) -> None:
+async def test_f61_pages_neither_skip_nor_repeat(operator: OperatorStore, store: Store, connection: Connection) -> None:
     everyone = [await start(connection) for _ in range(7)]
     seen: list[UUID] = []
     below: int | None = None

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - statements and their expectations read best one a line
 """How the hot statements run on a large installation: by index, whatever the tables hold."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - statements and their expectations read best one a line
 """The three roles, as real roles: what each may do and may not; bots kept apart."""
 
 from __future__ import annotations
@@ -98,9 +97,7 @@ async def test_an_operator_reads_the_views_and_acts_and_writes_nothing(store: St
         await denied(operator, "update workflow_executions set status = 'running'")
         await denied(operator, "select workflow_start('ticket.bas')")
         await denied(operator, "select workflow_send(gen_random_uuid(), 'x')")
-        await denied(
-            operator, "insert into workflow_messages (session_id, content) values (gen_random_uuid(), 'x')"
-        )
+        await denied(operator, "insert into workflow_messages (session_id, content) values (gen_random_uuid(), 'x')")
         await denied(operator, "select * from workflow_session_variables")
 
 
@@ -118,9 +115,7 @@ async def test_everyone_else_may_do_nothing(store: Store, database: str) -> None
             await denied(nobody, f"select workflow_{call}")
 
 
-async def test_the_daemons_role_is_enough_for_a_daemon(
-    store: Store, database: str, connection: Connection
-) -> None:
+async def test_the_daemons_role_is_enough_for_a_daemon(store: Store, database: str, connection: Connection) -> None:
     await close_store(store)
     await connection.execute("update workflow_partitions set owner = null")
     daemon = Store(await open_pool(database, user="t_daemon", size_max=2), "public", "d9")
@@ -146,27 +141,19 @@ async def test_the_daemons_role_is_enough_for_a_daemon(
 
 async def start_as_owner(database: str, session: UUID | None = None, bot: UUID | None = None) -> UUID:
     connection = await asyncpg.connect(database)
-    started: UUID = await connection.fetchval(
-        "select workflow_start('ticket.bas', $1, $2)", session or uuid4(), bot
-    )
+    started: UUID = await connection.fetchval("select workflow_start('ticket.bas', $1, $2)", session or uuid4(), bot)
     await connection.close()
     return started
 
 
-async def test_a_role_of_one_bot_deals_with_that_bot_alone(
-    store: Store, database: str, connection: Connection
-) -> None:
-    await connection.execute(
-        "insert into workflow_bot_roles values ('t_one', $1), ('t_one_operator', $1)", ONE
-    )
+async def test_a_role_of_one_bot_deals_with_that_bot_alone(store: Store, database: str, connection: Connection) -> None:
+    await connection.execute("insert into workflow_bot_roles values ('t_one', $1), ('t_one_operator', $1)", ONE)
     mine, other = uuid4(), uuid4()
     theirs = await start_as_owner(database, other, TWO)
     await ask(store, theirs, replies=(Reply("secret"),))
     async with login(database, "t_one") as client:
         started = await client.fetchval("select workflow_start('ticket.bas', $1)", mine)
-        assert (
-            await connection.fetchval("select bot_id from workflow_executions where id = $1", started) == ONE
-        )
+        assert await connection.fetchval("select bot_id from workflow_executions where id = $1", started) == ONE
         await ask(store, started, replies=(Reply("hello"),))
         await client.execute("insert into workflow_messages (session_id, content) values ($1, 'x')", mine)
         assert len(await client.fetch("select * from workflow_take_replies($1, 9)", mine)) == 1
@@ -199,9 +186,7 @@ async def test_a_role_of_one_bot_deals_with_that_bot_alone(
             await operator.execute("select workflow_cancel($1)", theirs)
         await operator.execute("select workflow_cancel($1)", started)
     async with login(database, "t_operator") as operator:
-        assert len(await operator.fetch("select * from workflow_executions")) == 2, (
-            "who is not listed sees all"
-        )
+        assert len(await operator.fetch("select * from workflow_executions")) == 2, "who is not listed sees all"
 
 
 async def test_other_roles_of_the_server_keep_what_their_grants_give(

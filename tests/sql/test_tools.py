@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - statements and their expectations read best one a line
 """What a script asks of the database inside its turn: tools and variables; a refusal is an answer."""
 
 from __future__ import annotations
@@ -52,9 +51,7 @@ async def asked(store: Store, connection: Connection) -> LoadedExecution:
     return await asking(store, connection, uuid4())
 
 
-async def call(
-    store: Store, asked: LoadedExecution, name: str, *arguments: Value
-) -> QueryAnswered | QueryFailed:
+async def call(store: Store, asked: LoadedExecution, name: str, *arguments: Value) -> QueryAnswered | QueryFailed:
     async with store.transaction() as transaction:
         return await transaction.ask(Query(f"tool:{name}", arguments), asked)
 
@@ -155,9 +152,7 @@ async def test_f53_a_time_out_concerns_the_whole_turn(
 async def test_f34_a_cancelled_turn_leaves_no_transaction_and_no_lock(
     store: Store, asked: LoadedExecution, connection: Connection
 ) -> None:
-    await connection.execute(
-        "create function stand_still() returns void language sql as $$ select pg_sleep(60) $$"
-    )
+    await connection.execute("create function stand_still() returns void language sql as $$ select pg_sleep(60) $$")
     asking_now = asyncio.Event()
 
     async def turn() -> None:
@@ -171,20 +166,14 @@ async def test_f34_a_cancelled_turn_leaves_no_transaction_and_no_lock(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    left = (
-        "select count(*) from pg_stat_activity where application_name = 'stepwell' and xact_start is not null"
-    )
+    left = "select count(*) from pg_stat_activity where application_name = 'stepwell' and xact_start is not null"
     assert await connection.fetchval(left) == 0
     assert await connection.fetchval("select count(*) from tickets") == 0
     assert await store.commit_turn(turn_of(asked)), "nothing is locked, and the turn can be tried again"
 
 
-async def test_a_lost_connection_is_no_answer(
-    store: Store, asked: LoadedExecution, connection: Connection
-) -> None:
-    with pytest.raises(
-        (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
-    ):
+async def test_a_lost_connection_is_no_answer(store: Store, asked: LoadedExecution, connection: Connection) -> None:
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)):
         async with store.transaction() as transaction:
             await connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'stepwell' and state like 'idle in%'"
@@ -197,9 +186,7 @@ async def test_variables_are_set_with_the_turn_and_read_back(store: Store, asked
     async with store.transaction() as transaction:
         for kind in ("session_variable", "bot_memory"):
             assert await transaction.ask(Query(f"get_{kind}", ("k",)), asked) == QueryAnswered(None)
-            assert await transaction.ask(Query(f"set_{kind}", ("k", {"a": [1]})), asked) == QueryAnswered(
-                {"a": [1]}
-            )
+            assert await transaction.ask(Query(f"set_{kind}", ("k", {"a": [1]})), asked) == QueryAnswered({"a": [1]})
             assert await transaction.ask(Query(f"get_{kind}", ("k",)), asked) == QueryAnswered({"a": [1]})
         assert isinstance(await transaction.ask(Query("get_bot_memory", ("a\0b",)), asked), QueryFailed)
         assert await transaction.commit_turn(turn_of(asked))

@@ -120,9 +120,7 @@ async def test_f17_a_message_heard_by_another_is_not_heard_again(
     assert await rows(connection, "workflow_turns") == 1
 
 
-async def test_a_batch_commits_the_others_when_one_lost_its_race(
-    store: Store, connection: Connection
-) -> None:
+async def test_a_batch_commits_the_others_when_one_lost_its_race(store: Store, connection: Connection) -> None:
     sessions = [uuid4() for _ in range(5)]
     asked = [await asking(store, connection, session) for session in sessions]
     for session in sessions:
@@ -137,18 +135,14 @@ async def test_a_batch_commits_the_others_when_one_lost_its_race(
         await store.commit_turns([turns[0], turns[0]])
 
 
-async def test_f25_the_outcome_of_a_commit_can_be_asked(
-    store: Store, connection: Connection, database: str
-) -> None:
+async def test_f25_the_outcome_of_a_commit_can_be_asked(store: Store, connection: Connection, database: str) -> None:
     started = await start(connection, uuid4())
     [loaded] = await store.load_executions([started])
     assert not await store.turn_outcome(started, loaded.revision)
     assert await store.commit_turn(turn_of(loaded))
     assert await store.turn_outcome(started, loaded.revision)
     await connection.execute("select workflow_pause($1)", started)
-    assert await store.turn_outcome(started, loaded.revision), (
-        "what an operator did afterwards does not matter"
-    )
+    assert await store.turn_outcome(started, loaded.revision), "what an operator did afterwards does not matter"
 
     other = await open_store(database, "d2", claim=False)
     await connection.execute("update workflow_partitions set lease_until = now() - interval '1 second'")

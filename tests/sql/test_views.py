@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - statements and their expectations read best one a line
 """The views: who waits for what, who said what, what happened, where people drop out."""
 
 from __future__ import annotations
@@ -32,9 +31,7 @@ async def test_waiting_shows_the_open_question_whole(store: Store, connection: C
         "kind": "message", "prompt_id": "q1", "type": "menu", "prompt": "Which?", "choices": ["a", "b"], "tries_left": 2,
         "deadline": "2030-01-01T13:00:00+00:00", "secret": True,
     }  # fmt: skip
-    below = await ask(
-        store, await start(connection, session), state_json=json.dumps({"wait": wait}), wake_at=CLOCK
-    )
+    below = await ask(store, await start(connection, session), state_json=json.dumps({"wait": wait}), wake_at=CLOCK)
     top = await ask(
         store,
         await start(connection, session, "direct.bas"),
@@ -80,9 +77,7 @@ async def test_the_transcript_is_who_said_what_in_order(store: Store, connection
     assert [tuple(row) for row in said] == [
         ("bot", "Name?"), ("user", "Ana"), ("bot", "Hi Ana"), ("bot", "PIN?"), ("user", "****"), ("bot", "Thanks"),
     ]  # fmt: skip
-    turns = await connection.fetch(
-        "select turn, from_step, to_step, script from workflow_history order by turn"
-    )
+    turns = await connection.fetch("select turn, from_step, to_step, script from workflow_history order by turn")
     assert [tuple(row) for row in turns] == [
         (1, 1, 2, "ticket.bas"),
         (2, 1, 2, "ticket.bas"),
@@ -91,9 +86,7 @@ async def test_the_transcript_is_who_said_what_in_order(store: Store, connection
 
 
 def went_out(asked: bool = True, again: bool = False) -> str:
-    return json.dumps(
-        {"replies": 1, "prompt": {"prompt_id": "q"} if asked else None, "asked_again": again, "log": []}
-    )
+    return json.dumps({"replies": 1, "prompt": {"prompt_id": "q"} if asked else None, "asked_again": again, "log": []})
 
 
 def came_in(kind: str) -> str:
@@ -103,9 +96,7 @@ def came_in(kind: str) -> str:
 async def test_the_funnel_counts_where_people_go(store: Store, connection: Connection) -> None:
     async def turn(execution: UUID, kind: str, seconds: int = 0, **changes: Any) -> None:
         await move_clock(connection, timedelta(seconds=seconds))
-        await ask(
-            store, execution, came_in=came_in(kind), **{"went_out": went_out(), "current_step": 2} | changes
-        )
+        await ask(store, execution, came_in=came_in(kind), **{"went_out": went_out(), "current_step": 2} | changes)
 
     done: dict[str, Any] = {
         "status": "completed",

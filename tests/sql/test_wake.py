@@ -52,9 +52,7 @@ async def partition(connection: Connection, session: UUID) -> str:
     return str(await connection.fetchval("select workflow_partition($1)", session))
 
 
-async def test_only_a_sleeper_is_notified_with_the_partition(
-    store: Store, connection: Connection, ear: Ear
-) -> None:
+async def test_only_a_sleeper_is_notified_with_the_partition(store: Store, connection: Connection, ear: Ear) -> None:
     session = uuid4()
     await say(connection, session)
     assert await ear.take() == [], "nobody sleeps: no notification"
@@ -68,9 +66,7 @@ async def test_only_a_sleeper_is_notified_with_the_partition(
         sessions,
     )
     heard = await ear.take()
-    assert sorted(heard) == sorted({await partition(connection, one) for one in sessions}), (
-        "once for each partition"
-    )
+    assert sorted(heard) == sorted({await partition(connection, one) for one in sessions}), "once for each partition"
     await store.wake_up(ear.connection)
     await store.wake_up(ear.connection)
     await say(connection, session)
@@ -90,9 +86,7 @@ async def test_nobody_falls_asleep_over_an_insert_that_will_not_notify(
     assert not await store.try_doze(ear.connection)
     await transaction.commit()
     assert await store.try_doze(ear.connection)
-    assert len(await store.fetch_messages([], 10)) == 1, (
-        "what skipped its notification is visible to the last look"
-    )
+    assert len(await store.fetch_messages([], 10)) == 1, "what skipped its notification is visible to the last look"
     assert await ear.take() == []
 
 
@@ -115,9 +109,7 @@ async def test_one_who_owns_nothing_does_not_sleep_for_others(store: Store, ear:
     await close_store(other)
 
 
-async def test_no_wake_is_missed_by_a_sleeper_while_many_insert(
-    store: Store, ear: Ear, database: str
-) -> None:
+async def test_no_wake_is_missed_by_a_sleeper_while_many_insert(store: Store, ear: Ear, database: str) -> None:
     """The protocol, in a race: the sleeper never ends with a row it was not told of and did not see."""
     sessions = [uuid4() for _ in range(8)]
     own = await asyncpg.connect(database)
@@ -168,14 +160,10 @@ async def test_starts_and_operators_wake_the_sleeper(store: Store, connection: C
         await connection.execute(f"select workflow_{act}($1)", started)
         assert await ear.take() == [], f"the second {act} does nothing"
     alone = await start(connection)
-    assert await ear.take() == [await partition(connection, alone)], (
-        "without a session the execution has the share"
-    )
+    assert await ear.take() == [await partition(connection, alone)], "without a session the execution has the share"
 
 
-async def test_replies_notify_once_for_each_session_of_a_commit(
-    store: Store, connection: Connection, ear: Ear
-) -> None:
+async def test_replies_notify_once_for_each_session_of_a_commit(store: Store, connection: Connection, ear: Ear) -> None:
     await ear.listen(await store.channel("replies"))
     session = uuid4()
     await ask(store, await start(connection, session), replies=(Reply("a"), Reply("b"), Reply("c")))
@@ -192,9 +180,7 @@ async def test_f8_no_message_is_too_long_to_notify(store: Store, connection: Con
     assert len(payload) <= 3
 
 
-async def test_without_the_shared_lock_a_wake_would_be_missed(
-    store: Store, connection: Connection, ear: Ear
-) -> None:
+async def test_without_the_shared_lock_a_wake_would_be_missed(store: Store, connection: Connection, ear: Ear) -> None:
     """The control of the tests above: a trigger that only looks whether someone sleeps lets a message lie."""
     trigger = await connection.fetchval("select pg_get_functiondef('workflow_messages_check'::regproc)")
     lock = "not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16)"

@@ -41,9 +41,7 @@ async def start(connection: Connection, session: UUID | None = None, script: str
 
 
 async def say(connection: Connection, session: UUID, content: str = "hello") -> None:
-    await connection.execute(
-        "insert into workflow_messages (session_id, content) values ($1, $2)", session, content
-    )
+    await connection.execute("insert into workflow_messages (session_id, content) values ($1, $2)", session, content)
 
 
 def turn_of(loaded: LoadedExecution, **changes: Any) -> Turn:
