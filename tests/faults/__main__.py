@@ -7,6 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 from random import SystemRandom
+from statistics import median
 from time import monotonic
 
 from tests.faults.arena import make_run, own_server
@@ -31,7 +32,8 @@ def kill(given: argparse.Namespace) -> int:
         result = asyncio.run(run_kills(run, given.kills))
         say(f"{result.kills} kills ({result.while_starting} of them while it started) in "
             f"{monotonic() - started:.0f} s; {run.bots.said} messages, {run.bots.replies} replies; "
-            f"longest silence after a restart {result.longest_silence:.1f} s")  # fmt: skip
+            f"from a start to the first reply: median {median(result.silences or [0.0]):.1f} s, "
+            f"longest {max(result.silences, default=0.0):.1f} s")  # fmt: skip
         return _conclude(result.violations, given.seed, run.service.count_events())
 
 
