@@ -48,8 +48,9 @@ def restart_postgres(given: argparse.Namespace) -> int:
         say(f"killed {result.kills} times, restarted {result.restarts} times, {result.backends} backends ended in {monotonic() - started:.0f} s; "
             f"{run.bots.said} messages, {run.bots.replies} replies; "
             f"longest silence after a start {result.longest_silence:.1f} s; "
-            f"{result.rate_before:.0f} messages a second before, {result.rate_after:.0f} after, "
-            f"{result.rate_fresh or float('nan'):.0f} of a new daemon: {result.ratio:.2f}")  # fmt: skip
+            f"{result.rate_before:.0f} messages a second before, {result.rate_after:.0f} after"
+            f"{f', {result.rate_fresh:.0f} of a new daemon' if result.rate_fresh else ''}: {result.ratio:.2f}"
+        )  # fmt: skip
         return _conclude(result.violations, given.seed, run.service.count_events())
 
 
