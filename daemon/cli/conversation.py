@@ -89,11 +89,11 @@ class Conversation:
                 if not await self.ask():
                     return Ending.LEFT
             else:
-                self.watch_silence()
+                await self.watch_silence()
                 await asyncio.sleep(POLL_SECONDS)
         return Ending.LEFT
 
-    def watch_silence(self) -> None:
+    async def watch_silence(self) -> None:
         """Say so where nothing moves that should."""
         assert self.shown is not None
         now = asyncio.get_running_loop().time()
@@ -101,7 +101,9 @@ class Conversation:
         moving = self.shown.listed.status == "running" or self.shown.messages_pending
         if moving and not self.warned and now - self.silent_since > SILENCE_SECONDS_MAX:
             self.warned = True
-            self.console.print(Text("(Nothing has moved for a while. Does a daemon run? stepwell doctor)", "yellow"))
+            gone = await self.stores.glance.live_daemon() is None
+            because = "no daemon runs any more" if gone else "does the daemon still run? stepwell doctor"
+            self.console.print(Text(f"(Nothing has moved for a while: {because}. Ctrl-C leaves.)", "yellow"))
 
     async def show_replies(self) -> None:
         """Show what the bot has said and nobody has taken yet."""

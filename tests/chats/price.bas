@@ -1,0 +1,2 @@
+PARAM number
+RETURN number * 2
