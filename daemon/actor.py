@@ -168,7 +168,7 @@ class Actor:
             self.mailbox.overflowed = False
             around.refill()
         for line in ran.logs:
-            log.log(LEVELS.get(line.level, 20), "script_says", execution=str(self.id), text=line.text)
+            log.log(LEVELS.get(line.level, 20), "script_says", execution=str(self.id), line=line.text)
         if ran.failure is not None:
             around.metrics.count_error("script")
             log.warning("execution_failed", execution=str(self.id), problem=turn.problem)

@@ -7,6 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 from random import SystemRandom
+from statistics import median
 from time import monotonic
 
 from tests.faults.arena import make_run, own_server
@@ -31,7 +32,8 @@ def kill(given: argparse.Namespace) -> int:
         result = asyncio.run(run_kills(run, given.kills))
         say(f"{result.kills} kills ({result.while_starting} of them while it started) in "
             f"{monotonic() - started:.0f} s; {run.bots.said} messages, {run.bots.replies} replies; "
-            f"longest silence after a restart {result.longest_silence:.1f} s")  # fmt: skip
+            f"from a start to the first reply: median {median(result.silences or [0.0]):.1f} s, "
+            f"longest {max(result.silences, default=0.0):.1f} s")  # fmt: skip
         return _conclude(result.violations, given.seed, run.service.count_events())
 
 
@@ -46,8 +48,9 @@ def restart_postgres(given: argparse.Namespace) -> int:
         say(f"killed {result.kills} times, restarted {result.restarts} times, {result.backends} backends ended in {monotonic() - started:.0f} s; "
             f"{run.bots.said} messages, {run.bots.replies} replies; "
             f"longest silence after a start {result.longest_silence:.1f} s; "
-            f"{result.rate_before:.0f} messages a second before, {result.rate_after:.0f} after: "
-            f"{result.ratio:.2f}")  # fmt: skip
+            f"{result.rate_before:.0f} messages a second before, {result.rate_after:.0f} after"
+            f"{f', {result.rate_fresh:.0f} of a new daemon' if result.rate_fresh else ''}: {result.ratio:.2f}"
+        )  # fmt: skip
         return _conclude(result.violations, given.seed, run.service.count_events())
 
 

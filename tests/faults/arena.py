@@ -15,13 +15,12 @@ from daemon.embedded import Running, start_embedded
 from daemon.migrations import migrate
 from tests.faults.bot_server import BotServer, Talk
 from tests.faults.conversation import FOLDER, make_conversations
-from tests.faults.service import Service, workspace
+from tests.faults.service import POLL_SECONDS, Service, workspace
 from tests.faults.verdict import judge
 
 Say = Callable[[str], None]
 
 SERVER_SETTINGS = {"max_connections": "100", "shared_buffers": "64MB", "max_wal_size": "2GB"}
-POLL_SECONDS = 0.02
 END_SECONDS_MAX = 120.0  # after the last fault; a daemon that moves needs a few
 
 
@@ -92,7 +91,8 @@ class Run:
 
     async def conclude(self, talks: Iterable[Talk] = ()) -> list[str]:
         """Stop the daemon and return every violation; `talks` are those to judge, if there are more than ours."""
-        status = await self.service.stop()
+        async with asyncio.timeout(END_SECONDS_MAX):
+            status = await self.service.stop()
         if status:
             self._violations.append(f"the daemon ended with status {status} when it was told to stop")
         self._violations += await judge(self.dsn, talks or self.bots.talks.values())

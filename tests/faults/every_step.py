@@ -17,8 +17,9 @@ from itertools import cycle
 
 import asyncpg
 
-from tests.faults.arena import POLL_SECONDS, Run, prepare, wait_for_scripts, wait_until
+from tests.faults.arena import Run, prepare, wait_for_scripts, wait_until
 from tests.faults.conversation import FOLDER
+from tests.faults.service import POLL_SECONDS
 
 HELD_SECONDS_MAX = 30.0
 PLACES = ("checkpoint", "message", "reply", "history", "variable", "ticket")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -21,7 +21,7 @@ class Killed:
 
     kills: int = 0
     while_starting: int = 0
-    longest_silence: float = 0.0  # seconds from a start to the first reply after it
+    silences: list[float] = field(default_factory=list)  # seconds from each start to the first reply after it
     violations: tuple[str, ...] = ()
 
 
@@ -62,5 +62,5 @@ async def _round(run: Run, kills: int, everyone: asyncio.Task[None], result: Kil
     except TimeoutError:
         if not everyone.done():
             raise AssertionError(f"nothing is said for {WAKE_SECONDS_MAX} s:\n{run.service.tail()}") from None
-    result.longest_silence = max(result.longest_silence, monotonic() - started)
+    result.silences.append(monotonic() - started)
     await asyncio.sleep(run.random.random() * RUNNING_SECONDS)

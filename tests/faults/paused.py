@@ -13,10 +13,10 @@ from random import Random
 
 import asyncpg
 
-from tests.faults.arena import POLL_SECONDS, Run, prepare, wait_for_scripts, wait_until
+from tests.faults.arena import Run, prepare, wait_for_scripts, wait_until
 from tests.faults.bot_server import BotServer
 from tests.faults.conversation import FOLDER, make_conversations
-from tests.faults.service import Service
+from tests.faults.service import POLL_SECONDS, Service
 
 LEASE = {"lease_seconds": 1.5, "heartbeat_seconds": 0.5}
 LOG_SECONDS_MAX = 20.0

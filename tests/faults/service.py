@@ -18,6 +18,7 @@ from tests.faults.conversation import FOLDER
 
 ROOT = FOLDER.parent.parent
 STOP_SECONDS_MAX = 30.0
+POLL_SECONDS = 0.02
 # Lines of the log that no fault of the world outside excuses.
 NEVER = frozenset({"part_restarted", "execution_parked", "commit_mishandled", "execution_failed",
                    "notification_mishandled", "scripts_not_deployed"})  # fmt: skip
@@ -51,6 +52,7 @@ class Service:
         self.log = folder / f"{name}.log"
         self._config = folder / f"{name}.toml"
         self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
         scripts = folder / "scripts"
         scripts.mkdir(exist_ok=True)
         (scripts / "faults.bas").write_text((FOLDER / "faults.bas").read_text())
@@ -71,6 +73,7 @@ class Service:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("STEPWELL_", "PYTHON"))}
         command = [sys.executable, "-m", "daemon", "up", "--config", str(self._config)]
         with self.log.open("ab") as log:
+            self._said_before = log.tell()
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=environment
             )
@@ -92,7 +95,13 @@ class Service:
         os.kill(self.pid, number)
 
     async def stop(self) -> int:
-        """SIGTERM; return the exit status once it has ended."""
+        """SIGTERM; return the exit status once it has ended.
+
+        One that was started a moment ago is let come so far that it says something: before, Python itself ends.
+        """
+        while self.log.stat().st_size == self._said_before:
+            self.check()
+            await asyncio.sleep(POLL_SECONDS)
         process, self._process = self._process, None
         assert process is not None
         process.send_signal(signal.SIGCONT)
