@@ -108,6 +108,7 @@ class Daemon:
             self._chance(),
             heartbeat_seconds=settings.daemon.heartbeat_seconds,
             on_wake=self.supervisor.wake,
+            on_due=self.supervisor.due_bell.ring,
             on_listen=self.look,
         )
         self.fetcher = self._make_fetcher()

@@ -100,9 +100,7 @@ class Fetcher:
             self._metrics.count_sweep(found=found > 0)
             self._supervisor.due_bell.ring()
             return
-        if not await self._look(self._supervisor.take_named()):
-            self._supervisor.due_bell.ring()  # what was notified was no message: a start, or an operator
-        elif self._window.thick:
+        if await self._look(self._supervisor.take_named()) and self._window.thick:
             await self._listener.wake_up()
 
     async def _look_awake(self) -> None:

@@ -46,9 +46,11 @@ class Listener:
         *,
         heartbeat_seconds: float,
         on_wake: Callable[[int | None], None],
+        on_due: Callable[[], None],
         on_listen: Callable[[], None],
     ) -> None:
-        """`on_wake` is told the partition of every notification, `on_listen` that LISTEN was just done.
+        """`on_wake` is told the partition of every notification, `on_due` that an execution of it is due (its
+        number has a sign then), `on_listen` that LISTEN was just done.
 
         A half-dead connection is found after at most two `heartbeat_seconds`.
         """
@@ -58,6 +60,7 @@ class Listener:
         self._backoff = Backoff(RECONNECT_SECONDS_FIRST, RECONNECT_SECONDS_MAX, random)
         self._heartbeat_seconds = heartbeat_seconds
         self._on_wake = on_wake
+        self._on_due = on_due
         self._on_listen = on_listen
         self._connection: asyncpg.Connection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -126,6 +129,8 @@ class Listener:
         """Pass a notification on. Called by asyncpg, which only logs what is raised here."""
         try:
             self._metrics.notifications.inc()
+            if str(payload).startswith("+"):
+                self._on_due()
             self._on_wake(int(str(payload)))
         except Exception:
             log.exception("notification_mishandled", payload=str(payload)[:50])

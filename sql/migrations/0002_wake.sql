@@ -21,6 +21,7 @@ as $$ select hashtext('stepwell ' || current_schema()) $$;
 -- The sleeper holds an advisory lock exclusively, one per 16 partitions. Here the same lock is tried, shared, to
 -- the end of the transaction. Got it: nobody sleeps, and nobody can fall asleep before this transaction has ended;
 -- the daemon looks once more between falling asleep and sleeping, and sees the row. Did not get it: notify.
+-- The payload is the partition's number; with a + before it, it says that an execution is due (a start, an operator).
 create function workflow_wake(partitions smallint[]) returns void
     volatile security definer language plpgsql set search_path from current
 as $$
@@ -31,7 +32,7 @@ declare
 begin
     if cardinality(partitions) = 1 then
         if not pg_try_advisory_xact_lock_shared(class, partitions[1] / 16) then
-            perform pg_notify(workflow_channel('wake'), partitions[1]::text);
+            perform pg_notify(workflow_channel('wake'), '+' || partitions[1]);
         end if;
         return;
     end if;
@@ -41,7 +42,7 @@ begin
         end if;
     end loop;
     if asleep is not null then
-        perform pg_notify(channel.name, woken.number::text)
+        perform pg_notify(channel.name, '+' || woken.number)
         from (select distinct p as number from unnest(partitions) p) woken, (select workflow_channel('wake') as name) channel
         where woken.number / 16 = any (asleep);
     end if;

@@ -26,7 +26,7 @@ async def open_store(dsn: str, owner: str = "d1", *, schema: str = "public", cla
 
 
 async def close_store(store: Store) -> None:
-    await store._pool.close()
+    store._pool.terminate()
 
 
 async def deploy(store: Store, *plans: StoredPlan) -> None:
