@@ -161,3 +161,16 @@ async def test_a_mailbox_wakes_its_actor_however_it_is_filled() -> None:
     await waiting
     assert not mailbox.awaited
     await mailbox.wait()
+
+
+async def test_f2_a_start_that_is_told_together_with_a_message_is_not_overlooked(database: str) -> None:
+    async with chatting(database) as chat:
+        talking, _ = await chat.start("echo.bas")
+        starting = uuid4()
+        both = (
+            "with said as (insert into workflow_messages (session_id, content) values ($1, 'hello') returning id)"
+            " select workflow_start('ticket.bas', session_id => $2) from said"
+        )
+        await fetch(database, both, talking, starting)
+        assert await chat.until_said(starting) == ["Describe the issue"]
+        assert await chat.until_said(talking) == ["you said hello"]

@@ -230,20 +230,6 @@ async def test_an_endless_loop_ends_with_its_line_and_starves_nobody(database: s
         assert problem is not None and "150,000 steps" in problem and "loop.bas:" in problem
 
 
-async def test_f2_a_start_that_is_told_together_with_a_message_is_not_overlooked(database: str) -> None:
-    async with chatting(database) as chat:
-        talking, _ = await chat.start("ticket.bas")
-        assert await chat.said(talking) == ["Describe the issue"]
-        starting = uuid4()
-        both = (
-            "with said as (insert into workflow_messages (session_id, content) values ($1, 'no paper') returning id)"
-            " select workflow_start('ticket.bas', session_id => $2) from said"
-        )
-        await fetch(database, both, talking, starting)
-        assert await chat.until_said(starting) == ["Describe the issue"]
-        assert await chat.until_said(talking) == ["Ticket for no paper"]
-
-
 async def test_f48_an_unreadable_checkpoint_is_parked_untouched(database: str) -> None:
     async with chatting(database) as chat:
         session, execution = await chat.start("ticket.bas")

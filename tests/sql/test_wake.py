@@ -151,16 +151,18 @@ async def test_starts_and_operators_wake_the_sleeper(store: Store, connection: C
     session = uuid4()
     number = await partition(connection, session)
     started = await start(connection, session)
-    assert await ear.take() == [number]
+    assert await ear.take() == [f"+{number}"]
     assert await start(connection, session) == started
     assert await ear.take() == [], "nothing was started"
     for act in ("pause", "resume", "cancel"):
         await connection.execute(f"select workflow_{act}($1)", started)
-        assert await ear.take() == [number], act
+        assert await ear.take() == [f"+{number}"], act
         await connection.execute(f"select workflow_{act}($1)", started)
         assert await ear.take() == [], f"the second {act} does nothing"
     alone = await start(connection)
-    assert await ear.take() == [await partition(connection, alone)], "without a session the execution has the share"
+    assert await ear.take() == ["+" + await partition(connection, alone)], (
+        "without a session the execution has the share"
+    )
 
 
 async def test_replies_notify_once_for_each_session_of_a_commit(store: Store, connection: Connection, ear: Ear) -> None:
