@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from random import Random
 from time import perf_counter_ns
 from typing import TypeAlias
@@ -28,6 +29,8 @@ from engine.policy import Policy
 from engine.state import ExecutionState, StateTooLarge, decode_state, encode_state
 from engine.stepper import Continue, Done, Failure, StepResult, advance, begin, deliver
 from engine.waits import ForMessage, deadline_of, kind_of
+
+SESSIONS_KEPT_MAX = 4_096  # whose ids are at hand as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +176,13 @@ def now_of(cue: Cue) -> datetime:
 def moment_of(cue: Cue, standing: Standing, world: World, random: Random) -> Moment:
     """Return the clock, zone and randomness of a turn: the database's time, read with the rows."""
     now = now_of(cue)
-    session = str(standing.row.session_id) if standing.row.session_id else ""
-    return Moment(now, random, world.zone, session)
+    session = standing.row.session_id
+    return Moment(now, random, world.zone, _session_text(session) if session else "")
+
+
+@lru_cache(maxsize=SESSIONS_KEPT_MAX)
+def _session_text(session: UUID) -> str:
+    return str(session)
 
 
 class Running:

@@ -73,7 +73,13 @@ class ExecutionState:
 
     def copy(self) -> ExecutionState:
         """Return a state that can change without changing this one."""
-        new = ExecutionState([f.copy() for f in self.frames])
+        new = self.shared()
+        new.frames = [f.copy() for f in self.frames]
+        return new
+
+    def shared(self) -> ExecutionState:
+        """Return a state of its own with the same frames: they must not change before they are copied."""
+        new = ExecutionState(self.frames)
         new.why, new.wait, new.suggestions = self.why, self.wait, self.suggestions
         new.said, new.asked = self.said, self.asked
         return new

@@ -97,7 +97,7 @@ def begin(plan: Plan, variables: Mapping[str, Value] | None = None) -> Execution
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
     """Return the state in which the step that waited goes on with `event`."""
     assert state.wait is not None, "an event comes only to an execution that waits"
-    new = state.copy()
+    new = state.shared()
     new.why = Resumed(event, state.wait)
     new.wait = None
     return new

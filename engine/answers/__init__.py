@@ -106,6 +106,8 @@ def check_answer(
     session's tag ("pt-BR" reads as "pt", an unknown one as "en"); `sentences` are the configuration's own,
     by "<type>.<language>" or "<type>" ("menu" for a menu). Raises KeyError for an unknown type.
     """
+    if type == "text" and not choices and (text := trimmed(content)):
+        return Accepted(text, text)  # by far the commonest question: what is said is the answer
     tag = language.replace("_", "-")
     spoken, _, region = tag.lower().partition("-")
     spoken = spoken if spoken in LANGUAGES else "en"
