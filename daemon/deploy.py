@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,10 +100,11 @@ async def deploy(
     keep their plans. Raises what read_sources and the database raise.
     """
     try:
-        sources = read_sources(scripts) if isinstance(scripts, Path) else scripts
+        sources = await asyncio.to_thread(read_sources, scripts) if isinstance(scripts, Path) else scripts
     except CompileError as error:
         return Deployment((), error.problems)
-    compiled = compile_sources(sources, settings)
+    # In a thread: the grammar's tables take a second of CPU, and conversations must not wait for it.
+    compiled = await asyncio.to_thread(compile_sources, sources, settings)
     if compiled.refused:
         return Deployment((), compiled.problems)
     version = stepwell_version()
