@@ -32,7 +32,7 @@ async def test_f58_waiting_conversations_cost_their_rows_alone(database: str) ->
         await chat.idle()
         await until(lambda: not supervisor.present and listener.dozing, SECONDS_MAX)
         assert _total(metrics, "stepwell_actors_started") == _total(metrics, "stepwell_actors_passivated")
-        assert len(asyncio.all_tasks()) < TASKS_MAX
+        await until(lambda: len(asyncio.all_tasks()) < TASKS_MAX, SECONDS_MAX)  # those told to stop end one by one
         assert not supervisor.held and chat.daemon.committer.idle
         session = started[WAITING // 2]["id"]
         assert await chat.clients.send(session, "hello") == started[WAITING // 2]["workflow_start"]
