@@ -85,7 +85,6 @@ class Limits(Section, frozen=True):
     steps_per_turn_max: Count = 100_000
     call_depth_max: Count = 200
     state_bytes_max: Count = 1_048_576
-    message_characters_max: Count = 65_536
     commit_turns_max: Count = 256
     message_batch_max: Count = 1_000
     due_batch_max: Count = 1_000

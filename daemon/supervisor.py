@@ -29,12 +29,13 @@ from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
 from daemon.plans import Plans
 from daemon.rows import DueExecution, LoadedExecution, PendingMessage
-from daemon.store import Store
+from daemon.store import EVERY_BOT, Store
 from daemon.turns import World, standing_of, start_failed
 from engine.codec import UnreadablePlan
 from engine.errors import ScriptError
 from engine.plan import Plan
 from engine.state import UnreadableCheckpoint
+from engine.values import Value
 
 PASSED_OVER_MAX = 100_000
 SLICE_MESSAGES = 100
@@ -244,16 +245,22 @@ class Supervisor:
         if any(row.mode == "direct" and row.turn > 0 for row in rows):
             # Its state was in the memory of an actor that is gone; whoever looks at the row shall see it.
             await self._store.mark_lost(self.present)
+        given = await self._bot_parameters(rows)
         for row in rows:
             if row.status in ("running", "waiting") and (row.mode != "direct" or row.turn == 0):
-                await self._start_one(row, plans[row.plan_hash])
+                await self._start_one(row, plans[row.plan_hash], given.get(row.bot_id, {}))
 
-    async def _start_one(self, row: LoadedExecution, plan: Plan | UnreadablePlan) -> None:
+    async def _bot_parameters(self, rows: list[LoadedExecution]) -> dict[UUID | None, dict[str, Value]]:
+        """Return, by bot, the variables that the bot server's configuration gives to scripts that begin now."""
+        bots = {row.bot_id for row in rows if row.turn == 0 and row.bot_id is not None and row.bot_id != EVERY_BOT}
+        return {bot: await self._store.load_bot_parameters(bot) for bot in bots}
+
+    async def _start_one(self, row: LoadedExecution, plan: Plan | UnreadablePlan, given: dict[str, Value]) -> None:
         if isinstance(plan, UnreadablePlan):
             await self._park(row.id, row.revision, plan)
             return
         try:
-            standing = standing_of(row, plan)
+            standing = standing_of(row, plan, given)
         except UnreadableCheckpoint as error:
             if error.newer:
                 log.info("execution_deferred", execution=str(row.id), reason=str(error))

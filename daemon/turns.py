@@ -7,7 +7,7 @@ true when it is committed, all of it or none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -28,6 +28,7 @@ from engine.plan import Plan
 from engine.policy import Policy
 from engine.state import ExecutionState, StateTooLarge, decode_state, encode_state
 from engine.stepper import Continue, Done, Failure, StepResult, advance, begin, deliver
+from engine.values import Value
 from engine.waits import ForMessage, deadline_of, kind_of
 
 SESSIONS_KEPT_MAX = 4_096  # whose ids are at hand as text
@@ -126,12 +127,12 @@ def cue_of_due(standing: Standing, due: DueExecution) -> Cue | None:
     return Begun(due.now)
 
 
-def standing_of(loaded: LoadedExecution, plan: Plan) -> Standing:
-    """Return where a stored execution stands. Raises UnreadableCheckpoint, and ScriptError for parameters
-    that no variable can hold."""
+def standing_of(loaded: LoadedExecution, plan: Plan, given: Mapping[str, Value] | None = None) -> Standing:
+    """Return where a stored execution stands; one that begins has the bot's variables `given`, under those of
+    its start. Raises UnreadableCheckpoint, and ScriptError for parameters that no variable can hold."""
     state = decode_state(loaded.state_json)
     if loaded.turn == 0:
-        state = begin(plan, state.variables)
+        state = begin(plan, {**(given or {}), **state.variables})
     row = replace(loaded, state_json="")
     return Standing(row, plan, state, loaded.revision, loaded.turn, loaded.status)
 

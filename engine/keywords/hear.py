@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
-from engine.answers import SECRET_TYPES, Accepted, Rejected, canonical_type, check_answer
+from engine.answers import SECRET_TYPES, Accepted, Rejected, canonical_type, check_answer, type_names
 from engine.effects import Effect, Reply, Shown, Suggest, Suggestion
 from engine.errors import ScriptError
 from engine.events import MessageReceived, TimedOut
@@ -235,5 +236,7 @@ def _kind_of(parsed: Parsed) -> tuple[str, tuple[Expression, ...], Expression | 
         if kind is not None:
             return kind, (), None
         if first.text.isupper() and len(first.text) > 2:
-            raise Misuse(f"HEAR knows no type {first.text}", "`stepwell keywords HEAR` lists the types")
+            near = difflib.get_close_matches(first.text.lower(), type_names(), 1, 0.6)
+            hint = f"did you mean {near[0].upper()}?" if near else "`stepwell keywords HEAR` lists the types"
+            raise Misuse(f"HEAR knows no type {first.text}", hint)
     return "text", (first,), None

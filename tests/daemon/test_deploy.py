@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -58,3 +59,22 @@ async def test_a_folder_that_is_not_there(database: str, tmp_path: Path) -> None
     async with chatting(database) as chat:
         with pytest.raises(NotADirectoryError, match="not a folder of scripts"):
             await chat.daemon.deploy(tmp_path / "nowhere")
+
+
+async def test_the_bots_param_settings_are_variables_of_its_scripts(database: str) -> None:
+    await fetch(database, "create table bot_configuration (bot_id uuid, config_key text, config_value text)")
+    bot, other = uuid4(), uuid4()
+    settings = (
+        "insert into bot_configuration values ($1, 'param-Max', '10'), ($1, 'param-city', 'Recife'), ($1, 'max', '7')"
+    )
+    await fetch(database, settings, bot)
+    script = {"p.bas": 'TALK "${max + 1} ${city}"\nHEAR x\nTALK max'}
+    async with chatting(database, script) as chat:
+        session, foreign = uuid4(), uuid4()
+        await chat.clients.start("p.bas", session_id=session, bot_id=bot, params={"city": "Olinda"})
+        await chat.clients.start("p.bas", session_id=foreign, bot_id=other)
+        await chat.idle()
+        assert await chat.said(session) == ["11 Olinda"], "typed, and under what the start gives"
+        assert await chat.said(foreign) == ["1 "]
+        await fetch(database, "update bot_configuration set config_value = '99'")
+        assert await chat.say(session, "go on") == ["10"], "read once, at the start"
