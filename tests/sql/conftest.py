@@ -1,78 +1,49 @@
-"""Databases for the tests of the contract: a fresh migrated one per test, made from a template."""
+"""Databases for the tests of the contract: the suite's own, with the roles, where every login is trusted."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterator
-from itertools import count
-from urllib.parse import urlsplit, urlunsplit
+import asyncio
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
-from daemon.migrations import Connection, create_roles, migrate
-from tests.sql.server import binaries, private_server
-
-NUMBERS = count(1)
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The DSN of a private server: STEPWELL_TEST_POSTGRES says embedded (the default), or 15 and so on."""
-    programs = binaries(os.environ.get("STEPWELL_TEST_POSTGRES", "embedded"))
-    if programs is None:
-        pytest.fail("the PostgreSQL that STEPWELL_TEST_POSTGRES names is not installed")
-    with private_server(programs) as dsn:
-        yield dsn
-
-
-def at_database(dsn: str, name: str) -> str:
-    parts = urlsplit(dsn)
-    return urlunsplit(parts._replace(path=f"/{name}"))
+from daemon.embedded import Running
+from daemon.migrations import Connection, create_roles
+from tests.conftest import execute, run
 
 
 @pytest.fixture(scope="session")
-def template_made() -> list[str]:
-    return []
+def trusting(postgres: Running) -> None:
+    """Let any role log in without a password, which the launcher's own file does not: the socket's folder is
+    the tests' own. The server reads the file when it is told to, a moment later."""
+    (postgres.state_dir / "hba.conf").write_text("local all all trust\n")
+    run(execute(postgres.dsn, "select pg_reload_conf()"))
+    run(wait_for_rule(postgres.dsn))
 
 
-async def create_database(server: str, template: str | None = None) -> str:
-    name = f"case_{next(NUMBERS)}"
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f"create database {name} template {template or 'template0'}")
-    finally:
-        await connection.close()
-    return name
-
-
-async def drop_database(server: str, name: str) -> None:
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f"drop database {name} with (force)")
-    finally:
-        await connection.close()
-
-
-@pytest.fixture
-async def empty_database(server: str) -> AsyncIterator[str]:
-    name = await create_database(server)
-    yield at_database(server, name)
-    await drop_database(server, name)
+async def wait_for_rule(dsn: str) -> None:
+    """Wait until a login under a name that the launcher's map does not have is refused for its name alone."""
+    name = "nobody_of_that_name"
+    for _ in range(500):
+        try:
+            await asyncpg.connect(dsn, user=name)
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            if "does not exist" in str(error):
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the server did not read its hba.conf anew within 5 s")
 
 
 @pytest.fixture
-async def database(server: str, template_made: list[str]) -> AsyncIterator[str]:
-    if not template_made:
-        template = await create_database(server)
-        connection = await asyncpg.connect(at_database(server, template))
-        await migrate(connection)
+async def database(database: str, trusting: None) -> str:
+    """A fresh migrated database that has the roles of the contract."""
+    connection = await asyncpg.connect(database)
+    try:
         await create_roles(connection)
+    finally:
         await connection.close()
-        template_made.append(template)
-    name = await create_database(server, template_made[0])
-    yield at_database(server, name)
-    await drop_database(server, name)
+    return database
 
 
 @pytest.fixture
