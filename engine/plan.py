@@ -1,4 +1,4 @@
-"""A plan: numbered steps, immutable, named by the hash of its sources, and what follows each step.
+"""A plan: numbered steps, immutable, named by a hash of its sources and steps, and what follows each step.
 
 Numbers go in reading order, so the steps inside a step are a contiguous range: `last_inside`.
 What follows: n > 0 is the next step; n < 0 means that a block of step -n ends; 0 that the procedure ends.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -57,7 +57,8 @@ class Plan:
         object.__setattr__(self, "parents", parents)
         object.__setattr__(self, "last_inside", last)
         object.__setattr__(self, "temporaries", _last_readers(steps))
-        object.__setattr__(self, "hash", hash_sources(self.script, self.mode, self.sources))
+        kinds = [type(step).__name__ for _, step in sorted(steps.items())]
+        object.__setattr__(self, "hash", hash_plan(self.script, self.mode, self.sources, kinds))
 
     steps: Mapping[int, Step] = field(init=False, compare=False, repr=False)
     follows: Mapping[int, int] = field(init=False, compare=False, repr=False)
@@ -77,9 +78,12 @@ class Plan:
         return lines[step.place.line - 1].strip() if step.place.line <= len(lines) else ""
 
 
-def hash_sources(script: str, mode: Mode, sources: Mapping[str, str]) -> str:
-    """Return the name of a plan: SHA-256 over its mode, its main script and all its sources, in hex."""
-    canonical = json.dumps([script, mode, sorted(sources.items())], ensure_ascii=False, separators=(",", ":"))
+def hash_plan(script: str, mode: Mode, sources: Mapping[str, str], kinds: Sequence[str]) -> str:
+    """Return the name of a plan, SHA-256 in hex: over its mode, its main script, all its sources, and the kinds of
+    its steps, because other tools in the configuration or a newer compiler make another plan of the same sources."""
+    canonical = json.dumps(
+        [script, mode, sorted(sources.items()), list(kinds)], ensure_ascii=False, separators=(",", ":")
+    )
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -271,3 +271,10 @@ def test_script_is_looked_up_beside_its_caller_first() -> None:
     player = Player(compile_script("a/main.bas", sources))
     player.run()
     assert player.transcript == ["bot: 2"]
+
+
+def test_plan_of_other_tools_has_another_name() -> None:
+    sources = {"p.bas": "x = GREET(1)\nTALK x", "greet.bas": "PARAM n\nRETURN n"}
+    by_script, by_tool = compile_script("p.bas", sources), compile_script("p.bas", sources, tools=("greet",))
+    assert by_script.hash != by_tool.hash
+    assert by_script.hash == compile_script("p.bas", dict(reversed(sources.items()))).hash
