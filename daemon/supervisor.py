@@ -163,12 +163,6 @@ class Supervisor:
         for actor in list(self._actors.values()):
             actor.mailbox.close()
 
-    def passivate_all(self) -> None:
-        """Let every idle actor go."""
-        for actor in list(self._actors.values()):
-            if actor.may_passivate:
-                self._leave(actor)
-
     def let_go_all(self) -> None:
         """Drop every actor with what it holds: the partitions are another's now."""
         for actor in list(self._actors.values()):
