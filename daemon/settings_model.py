@@ -12,6 +12,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from engine.policy import CALL_DEPTH_MAX, HEAR_TRIES, STATE_BYTES_MAX, STEPS_PER_TURN_MAX
+
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 CountOrZero: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=31_536_000)]
@@ -71,7 +73,7 @@ class Scripts(Section, frozen=True):
 class Hear(Section, frozen=True):
     """[hear]"""
 
-    tries: Count = 3
+    tries: Count = HEAR_TRIES
     busy: Literal["queue"] = "queue"
     reserved: Mapping[ReservedAnswer, tuple[str, ...]] = {}
     sentences: Mapping[str, Mapping[str, str]] = {}
@@ -82,9 +84,9 @@ class Limits(Section, frozen=True):
 
     actors_max: Count = 20_000
     idle_seconds_max: Seconds = 300.0
-    steps_per_turn_max: Count = 100_000
-    call_depth_max: Count = 200
-    state_bytes_max: Count = 1_048_576
+    steps_per_turn_max: Count = STEPS_PER_TURN_MAX
+    call_depth_max: Count = CALL_DEPTH_MAX
+    state_bytes_max: Count = STATE_BYTES_MAX
     commit_turns_max: Count = 256
     message_batch_max: Count = 1_000
     due_batch_max: Count = 1_000

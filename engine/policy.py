@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 STEPS_PER_TURN_MAX = 100_000
 STEPS_PER_SLICE_MAX = 500  # about 5 ms: what one conversation may take before others get their turn
-CALL_DEPTH_MAX = 100
-STATE_BYTES_MAX = 1_000_000
+CALL_DEPTH_MAX = 200
+STATE_BYTES_MAX = 1_048_576
 HEAR_TRIES = 3
 
 

@@ -14,7 +14,7 @@ from engine.effects import Query
 from engine.events import MessageReceived
 from engine.expressions import Moment
 from engine.plan import Plan
-from engine.policy import Policy
+from engine.policy import CALL_DEPTH_MAX, Policy
 from engine.state import StateTooLarge, UnreadableCheckpoint, decode_state, encode_state
 from engine.stepper import Continue, Done, Suspend, advance, begin, deliver
 from engine.waits import ForMessage
@@ -56,7 +56,7 @@ def test_endless_loop_ends_with_its_line() -> None:
 def test_endless_recursion_ends_with_its_depth() -> None:
     transcript = play("FUNCTION f(n)\nRETURN f(n + 1)\nEND FUNCTION\nTALK f(1)")
     assert transcript == ["failed: p.bas:2: ".replace("p.bas", "test.bas") + transcript[0].split(": ", 2)[2]]
-    assert "100 deep" in transcript[0]
+    assert f"{CALL_DEPTH_MAX} deep" in transcript[0]
 
 
 def test_failing_step_keeps_variables_and_can_be_run_again() -> None:
