@@ -20,21 +20,21 @@ import structlog
 
 from daemon.asking import Asking
 from daemon.committer import Committed, Committer, Outcome, Refused, Stale
-from daemon.mailbox import Mailbox
-from daemon.metrics import Metrics
-from daemon.turns import (
-    Asks,
+from daemon.cues import (
     Cue,
     Elapsed,
     Heard,
-    Ran,
-    Running,
+    Overtaken,
+    Signalled,
     Standing,
-    World,
     cue_of_due,
     cue_of_message,
+    cue_of_signal,
     now_of,
 )
+from daemon.mailbox import Mailbox
+from daemon.metrics import Metrics
+from daemon.turns import Asks, Ran, Running, World
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,8 @@ log = structlog.get_logger(__name__)
 class Surrounds:
     """What every actor works with. `let_go` forgets messages that are no longer held in memory; `look_again` has
     messages fetched for a session, because something may be heard now that was not before; `refill` has those
-    fetched that found the mailbox full; `due_in` tells the scheduler of a deadline, in seconds from now."""
+    fetched that found the mailbox full; `due_in` tells the scheduler of a deadline, in seconds from now;
+    `requested` says that a commit made requests."""
 
     committer: Committer
     asking: Asking
@@ -53,6 +54,7 @@ class Surrounds:
     look_again: Callable[[UUID | None], None]
     refill: Callable[[], None]
     due_in: Callable[[float], None]
+    requested: Callable[[], None]
 
 
 class Actor:
@@ -97,6 +99,10 @@ class Actor:
         mailbox = self.mailbox
         if mailbox.closed:
             return None
+        if mailbox.signals:
+            signal = mailbox.signals.popleft()
+            self.in_hand = signal.id
+            return cue_of_signal(self.standing, signal)
         if mailbox.messages:
             cue = cue_of_message(self.standing, mailbox.messages[0])
             if isinstance(cue, Elapsed):
@@ -154,6 +160,10 @@ class Actor:
         around, before, turn = self._around, self.standing, ran.turn
         self.standing = after = ran.after
         around.let_go(turn.consumed)
+        if isinstance(cue, Signalled | Overtaken):
+            around.let_go((cue.signal.id,))
+        if turn.extras is not None and turn.extras.requests:
+            around.requested()
         self.in_hand = None
         around.metrics.turn_seconds.observe((perf_counter_ns() - ran.started_ns) / 1e9)
         if isinstance(cue, Heard):

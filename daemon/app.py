@@ -190,7 +190,8 @@ class Daemon:
                 supervisor = self.supervisor
                 messages = await self.store.fetch_messages(supervisor.held, 1)
                 due = await self.store.fetch_due(supervisor.held_due, 1)
-                if not messages and not due and not self._moving():
+                signals = await self.store.fetch_signals(supervisor.held, 1)
+                if not messages and not due and not signals and not self._moving():
                     return
                 self.look()
             await asyncio.sleep(IDLE_POLL_SECONDS)

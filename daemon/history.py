@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from daemon.rows import PendingMessage
+from daemon.rows import PendingMessage, Signal
 from engine.effects import Effect, Log, Reply, Shown
 from engine.events import Attachment
 from engine.state import ExecutionState
 from engine.stepper import Failure
-from engine.waits import ForMessage, Wait
+from engine.waits import Wait, question_of
 
 HIDDEN = "[hidden]"  # a secret answer for which the engine gave nothing to show
 
@@ -34,9 +34,10 @@ def attachments_of(message: PendingMessage) -> tuple[Attachment, ...]:
 def heard(message: PendingMessage, wait: Wait | None, effects: list[Effect]) -> str:
     """Return what is said of a message that was heard; `wait` is the question it answered."""
     data = {"kind": "message", "message": message.id, "content": message.content}
-    if isinstance(wait, ForMessage):
-        data["prompt_id"] = wait.prompt_id
-        if wait.secret:
+    question = question_of(wait)
+    if question is not None:
+        data["prompt_id"] = question.prompt_id
+        if question.secret:
             shown = [e.text for e in effects if isinstance(e, Shown)]
             data["content"] = shown[-1] if shown else HIDDEN
     return _encode_json(data).decode()
@@ -50,9 +51,19 @@ def misdirected(message: PendingMessage) -> str:
     return _encode_json(data).decode()
 
 
+def signalled(signal: Signal, overtaken: bool) -> str:
+    """Return what is said of a signal: which it was, not what it carried."""
+    data: dict[str, object] = {"kind": signal.kind, "number": signal.number, "name": signal.name}
+    if overtaken:
+        data["stale"] = True
+    if signal.message:
+        data["message"] = signal.message
+    return _encode_json(data).decode()
+
+
 def went_out(
     before: ExecutionState,
-    wait: object,
+    wait: Wait | None,
     replies: tuple[Reply, ...],
     logs: tuple[Log, ...],
     failure: Failure | None,
@@ -60,16 +71,17 @@ def went_out(
     """Return what a turn ended with, as the history's JSON."""
     prompt: dict[str, object] | None = None
     again = False
-    if isinstance(wait, ForMessage):
-        old = before.wait
-        again = isinstance(old, ForMessage) and old.prompt_id == wait.prompt_id
+    question = question_of(wait)
+    if question is not None:
+        old = question_of(before.wait)
+        again = old is not None and old.prompt_id == question.prompt_id
         prompt = {
-            "prompt_id": wait.prompt_id,
-            "type": wait.type,
-            "prompt": wait.prompt,
-            "choices": wait.choices,
-            "tries_left": wait.tries_left,
-            "deadline": wait.deadline.isoformat() if wait.deadline else None,
+            "prompt_id": question.prompt_id,
+            "type": question.type,
+            "prompt": question.prompt,
+            "choices": question.choices,
+            "tries_left": question.tries_left,
+            "deadline": question.deadline.isoformat() if question.deadline else None,
         }
     data: dict[str, object] = {
         "replies": len(replies),

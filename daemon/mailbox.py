@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from daemon.rows import DueExecution, PendingMessage
+from daemon.rows import DueExecution, PendingMessage, Signal
 
 MAILBOX_MESSAGES_MAX = 100
 
@@ -23,10 +23,11 @@ class Mailbox:
     actor has emptied the box and had them fetched again (`overflowed`), because their order must hold.
     """
 
-    __slots__ = ("_waiter", "closed", "due", "messages", "overflowed")
+    __slots__ = ("_waiter", "closed", "due", "messages", "overflowed", "signals")
 
     def __init__(self) -> None:
         self.messages: deque[PendingMessage] = deque()
+        self.signals: deque[Signal] = deque()
         self.due: DueExecution | None = None
         self.closed = False
         self.overflowed = False
@@ -35,7 +36,7 @@ class Mailbox:
     @property
     def empty(self) -> bool:
         """Whether the actor has nothing to take."""
-        return not self.messages and self.due is None and not self.closed
+        return not (self.messages or self.signals or self.closed) and self.due is None
 
     @property
     def awaited(self) -> bool:
@@ -48,6 +49,14 @@ class Mailbox:
         if self.closed or self.overflowed:
             return False
         self.messages.append(message)
+        self._wake()
+        return True
+
+    def put_signal(self, signal: Signal) -> bool:
+        """Add a signal and wake the actor; False where the mailbox is full (of signals) or closed."""
+        if self.closed or len(self.signals) >= MAILBOX_MESSAGES_MAX:
+            return False
+        self.signals.append(signal)
         self._wake()
         return True
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from engine.effects import Reply
+from engine.effects import Reply, Request
 from engine.values import Value
 
 Status = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
@@ -25,6 +25,38 @@ class PendingMessage:
     prompt_id: str | None
     created_at: datetime
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """An event on its way to one execution, as a row. `kind` is completed, failed, event or child.
+
+    `number` is that of the request or child; `name` the event's name, the child's status or the kind of error.
+    """
+
+    id: int
+    session_id: UUID | None
+    execution_id: UUID
+    kind: str
+    number: int
+    name: str
+    data: Value
+    message: str
+    created_at: datetime
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a turn writes beside its replies; see workflow_write_extras. `answered` and `given_up` are numbers of
+    requests, `events` the names of events it waits for no more, `result_json` what the execution returned."""
+
+    requests: tuple[Request, ...] = ()
+    signals: tuple[int, ...] = ()
+    answered: tuple[int, ...] = ()
+    given_up: tuple[int, ...] = ()
+    events: tuple[str, ...] = ()
+    result_json: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +106,7 @@ class Turn:
     problem: str | None
     steps: int
     duration_us: int
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""Finds executions whose time has come: starts, deadlines, resumes and retries are all `wake_at <= now`.
+"""Finds executions whose time has come, and signals to them.
+
+Starts, deadlines, resumes and retries are all `wake_at <= now`; a signal is a row of its own.
 
 States: *sleeping* (until the next wake_at by the database's clock, at most one sweep; a commit of ours with an
 earlier one, or a notification, wakes it), *handing out* (batches, the longest due first, until no more is due).
@@ -69,6 +71,10 @@ class Scheduler:
         supervisor = self._supervisor
         self.looking = True
         try:
+            while True:
+                signals = await self._store.fetch_signals(supervisor.held, self._batch_max)
+                if not signals or not await supervisor.deliver(signals) or len(signals) < self._batch_max:
+                    break
             while True:
                 due = await self._store.fetch_due(supervisor.held_due, self._batch_max)
                 taken = await supervisor.deliver_due(due) if due else 0

@@ -20,6 +20,7 @@ import msgspec
 from daemon.settings_model import (
     LATER,
     OPEN_TABLES,
+    PASSWORDS,
     PATHS,
     SECRETS,
     Sections,
@@ -70,6 +71,8 @@ class Settings(Sections, frozen=True, forbid_unknown_fields=True):
             values[key] = msgspec.to_builtins(getattr(getattr(self, section), name))
             if key in SECRETS:
                 values[key] = mask_url(str(values[key]))
+            elif key in PASSWORDS and values[key]:
+                values[key] = "***"
         for name, tool in self.tools.items():
             values[f"tools.{name}"] = msgspec.to_builtins(tool)
         return values
@@ -268,6 +271,7 @@ def _convert(key: str, source: Given, kind: Any) -> object:
         if key == "retention.ended_days":
             raise ValueError("this version does not delete ended executions yet; leave it at 0") from None
         given = mask_url(value) if key in SECRETS and isinstance(value, str) else value
+        given = "***" if key in PASSWORDS else given
         raise ValueError(f"{key} must be {expected(kind)}, not {shown(given)}") from None
 
 

@@ -12,11 +12,10 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from daemon.settings_types import Count, Seconds, Section
+from daemon.settings_world import Approvals, Data, Llm, Mail, Requests, Schedules, Web
 from engine.policy import CALL_DEPTH_MAX, HEAR_TRIES, STATE_BYTES_MAX, STEPS_PER_TURN_MAX
 
-Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-CountOrZero: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=31_536_000)]
 # What may be written unquoted in SQL: a name, or a schema and a name.
 SqlName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$")]
 SqlFunction: TypeAlias = Annotated[
@@ -43,10 +42,6 @@ INJECTED_NAMES = (
     "user_id",
     "username",
 )
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One table of the configuration."""
 
 
 class Database(Section, frozen=True):
@@ -147,13 +142,21 @@ class Sections(Section, frozen=True):
     log: Log = Log()
     embedded: Embedded = Embedded()
     retention: Retention = Retention()
+    requests: Requests = Requests()
+    web: Web = Web()
+    llm: Llm = Llm()
+    mail: Mail = Mail()
+    schedules: Schedules = Schedules()
+    data: Data = Data()
+    approvals: Approvals = Approvals()
     tools: Mapping[str, Tool] = {}
 
 
 # Tables whose keys are the author's own; everything else is a setting of a fixed name.
 OPEN_TABLES = frozenset({"hear.reserved", "hear.sentences", "tools"})
 PATHS = frozenset({"scripts.directory", "embedded.directory"})
-SECRETS = frozenset({"database.url"})
+SECRETS = frozenset({"database.url"})  # addresses with a password in them
+PASSWORDS = frozenset({"llm.key", "mail.password", "approvals.secret"})  # shown to nobody
 # Words of the design that a later version brings: refused with a sentence of their own.
 LATER = {
     "hear.busy": frozenset({"latest", "merge", "reject", "interrupt"}),

@@ -17,11 +17,11 @@ import asyncpg
 import msgspec
 
 from daemon.migrations import Connection, check_schema_name
-from daemon.rows import DeployedScript, DueExecution, LoadedExecution, PendingMessage, StoredPlan, Turn
+from daemon.rows import DeployedScript, DueExecution, LoadedExecution, PendingMessage, Signal, StoredPlan, Turn
 from daemon.statements import query
 from daemon.store_lanes import Lanes
 from daemon.store_transaction import TurnTransaction
-from daemon.store_turns import arguments_of_turn, arrays_of_turns
+from daemon.store_turns import arguments_of_turn, arrays_of_turns, extras_json
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
@@ -108,6 +108,11 @@ class Store:
         rows = await self._lanes.fetch(query("fetch_messages"), self.owner, list(held), limit, narrowed)
         return [_pending(row) for row in rows]
 
+    async def fetch_signals(self, held: Collection[int], limit: int) -> list[Signal]:
+        """Return signals to executions that may run, oldest first, without those held in memory."""
+        rows = await self._lanes.fetch(query("fetch_signals"), self.owner, list(held), limit)
+        return [_signal(row) for row in rows]
+
     async def fetch_due(self, held: Collection[UUID], limit: int) -> list[DueExecution]:
         """Return executions whose wake_at has come, the longest due first, without those held in memory."""
         rows = await self._lanes.fetch(query("fetch_due"), self.owner, list(held), limit)
@@ -126,6 +131,8 @@ class Store:
 
     async def commit_turn(self, turn: Turn) -> bool:
         """Commit one turn. False: it lost its race, nothing of it was written, load the execution again."""
+        if turn.extras is not None:
+            return bool(await self._commit_with_extras([turn]))
         arguments = arguments_of_turn(turn, self.owner)
         return bool(await self._lanes.fetch(query("commit_turn"), *arguments))
 
@@ -136,8 +143,23 @@ class Store:
         """
         if not turns:
             return set()
+        if any(turn.extras is not None for turn in turns):
+            return await self._commit_with_extras(turns)
         rows = await self._lanes.fetch(query("commit_turns"), *arrays_of_turns(turns, self.owner))
         return {row[0] for row in rows}
+
+    async def _commit_with_extras(self, turns: Sequence[Turn]) -> set[UUID]:
+        """Commit turns of which some write more than replies: two statements in one transaction."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            if len(turns) == 1:
+                rows = await connection.fetch(query("commit_turn"), *arguments_of_turn(turns[0], self.owner))
+            else:
+                rows = await connection.fetch(query("commit_turns"), *arrays_of_turns(turns, self.owner))
+            written = {row[0] for row in rows}
+            extras = extras_json([turn for turn in turns if turn.execution_id in written])
+            if extras is not None:
+                await connection.execute(query("write_extras"), extras)
+        return written
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TurnTransaction]:
@@ -240,6 +262,22 @@ async def _leave(_: object) -> None:
 
 class _Undo(Exception):
     """Rolls back the transaction of a turn that was not committed."""
+
+
+def _signal(row: asyncpg.Record) -> Signal:
+    data = row["data"]
+    return Signal(
+        id=row["id"],
+        session_id=row["session_id"],
+        execution_id=row["execution_id"],
+        kind=row["kind"],
+        number=row["number"],
+        name=row["name"],
+        data=None if data is None else msgspec.json.decode(data),
+        message=row["message"],
+        created_at=row["created_at"],
+        now=row["now"],
+    )
 
 
 def _pending(row: asyncpg.Record) -> PendingMessage:

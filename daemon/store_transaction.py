@@ -11,7 +11,7 @@ import asyncpg
 from daemon.migrations import Connection
 from daemon.rows import LoadedExecution, Turn
 from daemon.statements import query
-from daemon.store_turns import arguments_of_turn
+from daemon.store_turns import arguments_of_turn, extras_json
 from engine.effects import Query
 from engine.events import QueryAnswered, QueryFailed
 from engine.values import Value
@@ -55,6 +55,8 @@ class TurnTransaction:
         """Write the turn. False: it lost its race; what was asked is undone when the transaction ends."""
         arguments = arguments_of_turn(turn, self._owner)
         self.committed = await self._connection.fetchval(query("commit_turn"), *arguments) is not None
+        if self.committed and (extras := extras_json([turn])) is not None:
+            await self._connection.execute(query("write_extras"), extras)
         return self.committed
 
 

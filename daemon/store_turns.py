@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from daemon.rows import Turn
+from daemon.rows import Extras, Turn
 from engine.effects import Reply
 
 JSON = msgspec.json.Encoder()
@@ -70,6 +71,26 @@ def arrays_of_turns(turns: Sequence[Turn], owner: str) -> tuple[Any, ...]:
         [_suggestions(reply) for _, _, reply in replies],
         [reply.recipient for _, _, reply in replies],
     )
+
+
+def extras_json(turns: Sequence[Turn]) -> str | None:
+    """Return the argument of write_extras.sql for those turns, or None where there is nothing to write."""
+    found = [_extras(turn.execution_id, turn.extras) for turn in turns if turn.extras is not None]
+    return JSON.encode(found).decode() if found else None
+
+
+def _extras(execution: UUID, extras: Extras) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "execution": execution,
+        "requests": extras.requests,
+        "signals": extras.signals,
+        "answered": extras.answered,
+        "given_up": extras.given_up,
+        "events": extras.events,
+    }
+    if extras.result_json is not None:
+        data["result"] = msgspec.Raw(extras.result_json.encode())
+    return data
 
 
 def _suggestions(reply: Reply) -> str | None:

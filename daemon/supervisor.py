@@ -28,7 +28,7 @@ from daemon.committer import Committer
 from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
 from daemon.plans import Plans
-from daemon.rows import DueExecution, LoadedExecution, PendingMessage
+from daemon.rows import DueExecution, LoadedExecution, PendingMessage, Signal
 from daemon.store import EVERY_BOT, Store
 from daemon.turns import World, standing_of, start_failed
 from engine.codec import UnreadablePlan
@@ -78,6 +78,7 @@ class Supervisor:
         self.short_of_room = False
         self.messages_bell = Bell()
         self.due_bell = Bell()
+        self.requests_bell = Bell()  # a commit of ours made requests
         self.due_at = 0.0
         self._around = Surrounds(
             committer,
@@ -88,6 +89,7 @@ class Supervisor:
             self._look_again,
             self._refill,
             self._due_in,
+            self.requests_bell.ring,
         )
 
     # ── what others ask ──
@@ -170,10 +172,10 @@ class Supervisor:
 
     # ── what comes in ──
 
-    async def deliver(self, messages: Sequence[PendingMessage]) -> int:
-        """Hand messages to their actors, starting those that are absent; return how many were taken."""
+    async def deliver(self, messages: Sequence[PendingMessage | Signal]) -> int:
+        """Hand messages or signals to their actors, starting those that are absent; return how many were taken."""
         taken = 0
-        strangers: dict[UUID, list[PendingMessage]] = {}
+        strangers: dict[UUID, list[PendingMessage | Signal]] = {}
         for count, message in enumerate(messages, 1):
             if count % SLICE_MESSAGES == 0:
                 await asyncio.sleep(0)  # let the first turns be committed while the next ones run
@@ -208,10 +210,11 @@ class Supervisor:
                     taken += 1
         return taken
 
-    def _put(self, actor: Actor, message: PendingMessage) -> bool:
+    def _put(self, actor: Actor, message: PendingMessage | Signal) -> bool:
         if message.id in self._held:
             return False
-        if not actor.mailbox.put(message):
+        mailbox = actor.mailbox
+        if not (mailbox.put_signal(message) if isinstance(message, Signal) else mailbox.put(message)):
             self._pass_over((message,))
             return False
         self._held.add(message.id)
@@ -222,7 +225,7 @@ class Supervisor:
         self._actors.move_to_end(actor.id)
         actor.last_used = anyio.current_time()
 
-    def _pass_over(self, messages: Iterable[PendingMessage]) -> None:
+    def _pass_over(self, messages: Iterable[PendingMessage | Signal]) -> None:
         if len(self._passed_over) < PASSED_OVER_MAX:
             self._passed_over.update(m.id for m in messages)
 
@@ -302,10 +305,11 @@ class Supervisor:
         if self._actors.get(actor.id) is actor:
             del self._actors[actor.id]
         mailbox: Mailbox = actor.mailbox
-        if mailbox.messages or actor.in_hand is not None:
-            self._held.difference_update([m.id for m in mailbox.messages])
+        if mailbox.messages or mailbox.signals or actor.in_hand is not None:
+            self._held.difference_update([*(m.id for m in mailbox.messages), *(s.id for s in mailbox.signals)])
             self._held.discard(actor.in_hand or 0)
             self._look_again(actor.standing.row.session_id)
+            self.due_bell.ring()
         if mailbox.due is not None:
             self.due_bell.ring()
         if self._passed_over or self._passed_over_due:  # there is room now

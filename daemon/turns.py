@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 from random import Random
 from time import perf_counter_ns
@@ -18,9 +17,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from daemon import history
+from daemon.cues import Begun, Cue, Elapsed, Heard, Misdirected, Overtaken, Signalled, Standing, now_of
 from daemon.history import attachments_of, went_out
-from daemon.rows import DueExecution, LoadedExecution, PendingMessage, Status, Turn
-from engine.effects import Effect, Log, Query, Reply, Shown
+from daemon.rows import LoadedExecution, Signal, Status, Turn
+from daemon.signals import extras_of
+from engine.effects import Effect, Log, Query, Reply, Request, Shown
 from engine.errors import ScriptError
 from engine.events import Event, MessageReceived, TimedOut
 from engine.expressions import Moment
@@ -29,102 +30,9 @@ from engine.policy import Policy
 from engine.state import ExecutionState, StateTooLarge, decode_state, encode_state
 from engine.stepper import Continue, Done, Failure, StepResult, advance, begin, deliver
 from engine.values import Value
-from engine.waits import ForMessage, deadline_of, kind_of
+from engine.waits import deadline_of, kind_of
 
 SESSIONS_KEPT_MAX = 4_096  # whose ids are at hand as text
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an execution stands between two turns: what its actor holds in memory. `row` is the row it was
-    loaded from, for what never changes of it; its `state_json` is dropped, `state` is that."""
-
-    row: LoadedExecution
-    plan: Plan
-    state: ExecutionState
-    revision: int
-    turn: int
-    status: Status
-
-    @property
-    def id(self) -> UUID:
-        """The execution's id."""
-        return self.row.id
-
-    @property
-    def direct(self) -> bool:
-        """Whether nothing but the memory of this process holds the state."""
-        return self.plan.mode == "direct"
-
-    @property
-    def hears(self) -> bool:
-        """Whether a message of the session would be heard now."""
-        return self.status == "waiting" and isinstance(self.state.wait, ForMessage)
-
-    @property
-    def ended(self) -> bool:
-        """Whether no turn can follow."""
-        return self.status in ("completed", "failed", "cancelled", "lost")
-
-
-# ── what makes a turn begin ────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A message for the open question."""
-
-    message: PendingMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Misdirected:
-    """A message that answers a question which is no longer open: consumed without being heard."""
-
-    message: PendingMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Elapsed:
-    """The deadline of the wait has passed on the database's clock."""
-
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """The execution is to run, or to look again at what it waits for: a start, a resume, a retry."""
-
-    now: datetime
-
-
-Cue: TypeAlias = Heard | Misdirected | Elapsed | Begun
-
-
-def cue_of_message(standing: Standing, message: PendingMessage) -> Cue | None:
-    """Return what a message does to an execution, or None where it cannot be heard now.
-
-    A message that was written after the deadline of the question came too late, whichever of the two was
-    read first: the time-out is then what happens, and the message is left for the next HEAR.
-    """
-    wait = standing.state.wait
-    if standing.status != "waiting" or not isinstance(wait, ForMessage):
-        return None
-    if message.prompt_id is not None and message.prompt_id != wait.prompt_id:
-        return Misdirected(message)
-    if wait.deadline is not None and wait.deadline <= message.created_at:
-        return Elapsed(message.now)
-    return Heard(message)
-
-
-def cue_of_due(standing: Standing, due: DueExecution) -> Cue | None:
-    """Return what a due time does to an execution, or None where it belongs to an older revision."""
-    if due.revision != standing.revision:
-        return None
-    deadline = deadline_of(standing.state.wait)
-    if deadline is not None and deadline <= due.now:
-        return Elapsed(due.now)
-    return Begun(due.now)
 
 
 def standing_of(loaded: LoadedExecution, plan: Plan, given: Mapping[str, Value] | None = None) -> Standing:
@@ -167,11 +75,6 @@ class Asks:
 
 
 Ask: TypeAlias = Callable[[Query, LoadedExecution], Awaitable[Event]]
-
-
-def now_of(cue: Cue) -> datetime:
-    """Return the database's time when the cue was read."""
-    return cue.message.now if isinstance(cue, Heard | Misdirected) else cue.now
 
 
 def moment_of(cue: Cue, standing: Standing, world: World, random: Random) -> Moment:
@@ -233,7 +136,9 @@ class Running:
                 return deliver(state, MessageReceived(message.content, attachments_of(message)))
             case Elapsed():
                 return deliver(state, TimedOut())
-            case Misdirected():
+            case Signalled(event=event):
+                return deliver(state, event)
+            case Misdirected() | Overtaken():
                 return None
             case Begun():
                 return state if state.wait is None else None
@@ -291,6 +196,9 @@ class Running:
     def _ran(self, state: ExecutionState, text: str, status: Status, failure: Failure | None) -> Ran:
         before = self.standing
         wait = state.wait if status == "waiting" else None
+        result = self.result.value if isinstance(self.result, Done) and failure is None else None
+        requests = tuple([e for e in self.effects if isinstance(e, Request)])
+        extras = extras_of(before.state.wait, wait, signal_of(self.cue), requests, result)
         replies = tuple([e for e in self.effects if isinstance(e, Reply)])
         logs = tuple([e for e in self.effects if isinstance(e, Log)])
         turn = Turn(
@@ -311,6 +219,7 @@ class Running:
             problem=str(failure) if failure else None,
             steps=self.steps,
             duration_us=(perf_counter_ns() - self.started) // 1000,
+            extras=extras,
         )
         after = Standing(before.row, before.plan, state, before.revision + 1, before.turn + 1, status)
         return Ran(turn, after, logs, failure, self.started)
@@ -346,6 +255,17 @@ def consumed_by(cue: Cue) -> tuple[int, ...]:
     return (cue.message.id,) if isinstance(cue, Heard | Misdirected) else ()
 
 
+def signal_of(cue: Cue) -> tuple[Signal, Event | None] | None:
+    """Return the signal that a turn uses up and what it told the script, if anything."""
+    match cue:
+        case Signalled(signal=signal, event=event):
+            return signal, event
+        case Overtaken(signal=signal):
+            return signal, None
+        case _:
+            return None
+
+
 def came_in(cue: Cue, before: Standing, effects: list[Effect]) -> str:
     """Return what a turn began with, as the history's JSON."""
     match cue:
@@ -353,6 +273,8 @@ def came_in(cue: Cue, before: Standing, effects: list[Effect]) -> str:
             return history.heard(message, before.state.wait, effects)
         case Misdirected(message=message):
             return history.misdirected(message)
+        case Signalled(signal=signal) | Overtaken(signal=signal):
+            return history.signalled(signal, isinstance(cue, Overtaken))
         case Elapsed():
             return history.TIMEOUT
         case Begun():

@@ -1,8 +1,13 @@
-"""What goes out of a turn, as values. Every effect here is rows of the turn's own commit: exactly once."""
+"""What goes out of a turn, as values.
+
+Every effect is rows of the turn's own commit: exactly once. A Request is one too; what it asks of the world
+outside is done after the commit, at least once, under its key.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from engine.values import Value
@@ -55,7 +60,33 @@ class Shown:
     text: str
 
 
-Effect: TypeAlias = Reply | Suggest | Log | SetErrorMode | Shown
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something the world outside is asked to do: a row, performed after the commit, answered by an event.
+
+    `kind` is http, llm, mail, mcp, approval, or a keyword's upper-case words; `payload` is a JSON object that its
+    performer understands. `number` is given by the stepper, from 1 in each execution, and names the request's key.
+    `policy` says what follows a crash inside an attempt: repeat (with the same key), park (for the operator), or
+    None: as the configuration says for the kind.
+    """
+
+    kind: str
+    payload: Value
+    number: int = 0
+    deadline: datetime | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Something the execution keeps beside its variables, which no script can name: HTTP headers, a system prompt.
+    `value` None forgets it. A step reads it by `here.kept`."""
+
+    key: str
+    value: Value
+
+
+Effect: TypeAlias = Reply | Suggest | Log | SetErrorMode | Shown | Request | Keep
 
 
 @dataclass(frozen=True, slots=True)

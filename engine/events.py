@@ -46,4 +46,48 @@ class QueryFailed:
     kind: str = "database"
 
 
-Event: TypeAlias = MessageReceived | TimedOut | QueryAnswered | QueryFailed
+@dataclass(frozen=True, slots=True)
+class RequestCompleted:
+    """The world answered request `number`."""
+
+    number: int
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """Request `number` failed for good: a script error at the step, unless it is caught."""
+
+    number: int
+    message: str
+    kind: str = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class EventPublished:
+    """Somebody published an event that was waited for. `name` is in lower case."""
+
+    name: str
+    data: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded:
+    """Child execution `number` has ended with that status; `value` is what it returned, `message` its error."""
+
+    number: int
+    status: str
+    value: Value = None
+    message: str = ""
+
+
+Event: TypeAlias = (
+    MessageReceived
+    | TimedOut
+    | QueryAnswered
+    | QueryFailed
+    | RequestCompleted
+    | RequestFailed
+    | EventPublished
+    | ChildEnded
+)

@@ -4,7 +4,7 @@ The JSON that is stored is public in part (`variables`, `step_index`, `wait`); t
 
     {"version": 1, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
      "frames": [{…}], "wait": {"kind": "message", …}, "why": ["returned", …], "suggestions": […],
-     "said": "…", "asked": 2}
+     "said": "…", "asked": 2, "requested": 1, "kept": {…}}
 
 `step_index` is the position of the innermost frame; `position` that of the outermost where they differ.
 Values are immutable by convention, so copying a state copies only its dictionaries.
@@ -12,7 +12,6 @@ Values are immutable by convention, so copying a state copies only its dictionar
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -20,7 +19,8 @@ import msgspec
 from engine.effects import Suggestion
 from engine.steps import BLOCK_ENDED, ENTERED, Caught, Returned, Why
 from engine.values import Value
-from engine.waits import ForMessage, ForQuery, ForTime, Wait
+from engine.waits import Wait
+from engine.waits_codec import UnknownWait, wait_data, wait_from
 
 CHECKPOINT_VERSION = 1
 
@@ -61,7 +61,7 @@ class Frame:
 class ExecutionState:
     """Where an execution is and what it knows. Only the stepper changes one, and only its own copy."""
 
-    __slots__ = ("asked", "frames", "said", "suggestions", "wait", "why")
+    __slots__ = ("asked", "frames", "kept", "requested", "said", "suggestions", "wait", "why")
 
     def __init__(self, frames: list[Frame]) -> None:
         self.frames = frames
@@ -70,6 +70,8 @@ class ExecutionState:
         self.suggestions: tuple[Suggestion, ...] = ()
         self.said = ""  # the last reply of this turn: what the next HEAR asks
         self.asked = 0  # how many questions were asked: names the prompts
+        self.requested = 0  # how many requests were made: names their keys
+        self.kept: dict[str, Value] = {}  # what Keep effects put aside; replaced, never changed
 
     def copy(self) -> ExecutionState:
         """Return a state that can change without changing this one."""
@@ -82,6 +84,7 @@ class ExecutionState:
         new = ExecutionState(self.frames)
         new.why, new.wait, new.suggestions = self.why, self.wait, self.suggestions
         new.said, new.asked = self.said, self.asked
+        new.requested, new.kept = self.requested, self.kept
         return new
 
     @property
@@ -113,7 +116,7 @@ def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
     if outer.resume_errors:
         data["resume_errors"] = True
     if state.wait is not None:
-        data["wait"] = _wait_data(state.wait)
+        data["wait"] = wait_data(state.wait)
     if state.why is not ENTERED:
         data["why"] = _why_data(state.why)
     if state.suggestions:
@@ -122,6 +125,10 @@ def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
         data["said"] = state.said
     if state.asked:
         data["asked"] = state.asked
+    if state.requested:
+        data["requested"] = state.requested
+    if state.kept:
+        data["kept"] = state.kept
     raw = msgspec.json.encode(data)
     if bytes_max is not None and len(raw) > bytes_max:
         raise StateTooLarge(f"the variables of this conversation need {len(raw):,} bytes and may have {bytes_max:,}")
@@ -137,25 +144,6 @@ def _frame_data(frame: Frame) -> dict[str, Any]:
         "base": frame.base,
         "resume_errors": frame.resume_errors,
     }
-
-
-def _wait_data(wait: Wait) -> dict[str, Any]:
-    match wait:
-        case ForMessage():
-            return {
-                "kind": "message",
-                "prompt_id": wait.prompt_id,
-                "type": wait.type,
-                "prompt": wait.prompt,
-                "choices": list(wait.choices),
-                "tries_left": wait.tries_left,
-                "deadline": wait.deadline.isoformat() if wait.deadline else None,
-                "secret": wait.secret,
-            }
-        case ForTime(until=until):
-            return {"kind": "time", "until": until.isoformat()}
-        case ForQuery():
-            raise AssertionError("a query is answered inside its turn and never stored")
 
 
 def _why_data(why: Why) -> list[Value]:
@@ -180,6 +168,8 @@ def decode_state(text: str) -> ExecutionState:
         return _state_from(data)
     except UnreadableCheckpoint:
         raise
+    except UnknownWait as error:
+        raise UnreadableCheckpoint(str(error)) from error
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise UnreadableCheckpoint(f"the checkpoint cannot be read: {error!r}") from error
 
@@ -195,11 +185,13 @@ def _state_from(data: dict[str, Any]) -> ExecutionState:
     state = ExecutionState([outer, *(_frame_from(f) for f in data.get("frames", ()))])
     if state.current_step != index:
         raise UnreadableCheckpoint("the checkpoint cannot be read: its frames do not agree with its position")
-    state.wait = _wait_from(data["wait"]) if data.get("wait") else None
+    state.wait = wait_from(data["wait"]) if data.get("wait") else None
     state.why = _why_from(data["why"]) if "why" in data else ENTERED
     state.suggestions = tuple(Suggestion(*s) for s in data.get("suggestions", ()))
     state.said = data.get("said", "")
     state.asked = data.get("asked", 0)
+    state.requested = data.get("requested", 0)
+    state.kept = data.get("kept", {})
     return state
 
 
@@ -212,22 +204,6 @@ def _frame_from(data: dict[str, Any]) -> Frame:
     frame.memos = _memos(data)
     frame.resume_errors = data["resume_errors"]
     return frame
-
-
-def _wait_from(data: dict[str, Any]) -> Wait:
-    if data["kind"] == "time":
-        return ForTime(datetime.fromisoformat(data["until"]))
-    if data["kind"] != "message":
-        raise UnreadableCheckpoint(f"the checkpoint waits for “{data['kind']}”, which this engine does not know")
-    return ForMessage(
-        prompt_id=data["prompt_id"],
-        type=data["type"],
-        prompt=data["prompt"],
-        choices=tuple(data["choices"]),
-        tries_left=data["tries_left"],
-        deadline=datetime.fromisoformat(data["deadline"]) if data["deadline"] else None,
-        secret=data["secret"],
-    )
 
 
 def _why_from(data: list[Any]) -> Why:

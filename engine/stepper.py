@@ -10,9 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
-from engine.effects import Effect, Log, Query, Reply, SetErrorMode, Shown, Suggest
+from engine.effects import Effect, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
-from engine.events import Event, QueryAnswered, QueryFailed
+from engine.events import (
+    ChildEnded,
+    Event,
+    EventPublished,
+    QueryAnswered,
+    QueryFailed,
+    RequestCompleted,
+    RequestFailed,
+)
 from engine.expressions import Moment
 from engine.plan import Plan, Procedure
 from engine.policy import Policy
@@ -35,7 +43,7 @@ from engine.steps import (
     Returned,
 )
 from engine.values import Value, assign_path, check_value
-from engine.waits import ForMessage, ForQuery, Wait
+from engine.waits import FirstOf, ForMessage, ForQuery, ForRequest, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +129,14 @@ def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, u
     return Continue(run.state, tuple(run.effects), run.count)
 
 
-def check_answer_of_query(event: Event) -> None:
-    """Raise ScriptError for a query that the database refused, or whose answer no variable can hold."""
-    match event:
-        case QueryFailed(message=message, kind=kind):
-            raise ScriptError(message, kind)
-        case QueryAnswered(value=value):
-            check_value(value)
-        case _:
-            return
+def check_answer(event: Event) -> None:
+    """Raise ScriptError for what was refused or has failed, and for an answer that no variable can hold."""
+    if isinstance(event, QueryFailed | RequestFailed):
+        raise ScriptError(event.message, event.kind)
+    if isinstance(event, QueryAnswered | RequestCompleted | ChildEnded):
+        check_value(event.value)
+    elif isinstance(event, EventPublished):
+        check_value(event.data)
 
 
 class _Run:
@@ -154,10 +161,10 @@ class _Run:
             return self.leave_procedure(None)
         step = self.plan.steps[frame.position]
         why, self.state.why = self.state.why, ENTERED
-        here = Here(why, frame.memos.get(frame.position), self.lookup(), self.moment, self.policy)
+        here = Here(why, frame.memos.get(frame.position), self.lookup(), self.moment, self.policy, self.state.kept)
         try:
             if type(why) is Resumed:
-                check_answer_of_query(why.event)
+                check_answer(why.event)
             move = step.run(here)
             if type(move) is Next:  # the commonest by far; the rest in the order of their definition
                 if move.effects:
@@ -182,12 +189,14 @@ class _Run:
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
         frame = self.state.frames[-1]
+        if isinstance(move, Enter | Await | Ask | Call) and move.memo is not None:
+            frame.memos[frame.position] = move.memo
         match move:
             case Next():
                 raise AssertionError("step() has done it")
-            case Enter(block=block, memo=memo, sets=sets):
+            case Enter(block=block, sets=sets):
                 self.assign(sets)
-                self.enter(frame, block, memo)
+                self.enter(frame, block)
             case Await(wait=wait, effects=effects):
                 self.take(effects)
                 return self.suspend(wait)
@@ -233,9 +242,7 @@ class _Run:
         else:
             frame.position = follows
 
-    def enter(self, frame: Frame, block: int, memo: Value) -> None:
-        if memo is not None:
-            frame.memos[frame.position] = memo
+    def enter(self, frame: Frame, block: int) -> None:
         body = self.plan.steps[frame.position].blocks()[block]
         if body:
             frame.position = body[0].place.number
@@ -304,6 +311,11 @@ class _Run:
                     state.suggestions = (*state.suggestions, button) if button is not None else ()
                 case SetErrorMode(resume=resume):
                     state.frames[-1].resume_errors = resume
+                case Request():
+                    state.requested += 1
+                    self.effects.append(replace(effect, number=state.requested))
+                case Keep(key=key, value=value):
+                    state.kept = {k: v for k, v in {**state.kept, key: value}.items() if v is not None}
                 case Log() | Shown():
                     self.effects.append(effect)
                 case _:
@@ -311,14 +323,26 @@ class _Run:
 
     def suspend(self, wait: Wait) -> Suspend:
         state = self.state
+        if isinstance(wait, FirstOf):  # the question first: its place in the checkpoint is the same for all clients
+            parts = sorted(wait.waits, key=lambda part: not isinstance(part, ForMessage))
+            wait = FirstOf(tuple([self.named(part) for part in parts]))
+        else:
+            wait = self.named(wait)
+        state.said = ""
+        state.wait = wait
+        return Suspend(state, tuple(self.effects), self.count, wait)
+
+    def named(self, wait: Wait) -> Wait:
+        """Return a wait with the name of its question, or the number of the request that was just made."""
+        state = self.state
         if isinstance(wait, ForMessage):
             if not wait.prompt_id:
                 state.asked += 1
                 wait = wait.named(f"{state.current_step}.{state.asked}", wait.prompt or state.said)
             self.hang_suggestions()
-        state.said = ""
-        state.wait = wait
-        return Suspend(state, tuple(self.effects), self.count, wait)
+        elif isinstance(wait, ForRequest) and not wait.number:
+            wait = replace(wait, number=state.requested)
+        return wait
 
     def hang_suggestions(self) -> None:
         """Give the buttons nobody has shown yet to the last reply of this turn, under the question."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
@@ -104,25 +104,30 @@ class Enter:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Suspend until the wait ends; the step is then run with Resumed."""
+    """Suspend until the wait ends; the step is then run with Resumed. `memo`, unless None, replaces the step's."""
 
     wait: Wait
     effects: tuple[Effect, ...] = ()
+    memo: Value = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Have the database run a statement in the turn's transaction; the step is then run with Resumed."""
+    """Have the database run a statement in the turn's transaction; the step is then run with Resumed.
+    `memo`, unless None, replaces the step's."""
 
     query: Query
+    memo: Value = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run a procedure of the plan in a frame of its own; the step is then run with Returned."""
+    """Run a procedure of the plan in a frame of its own; the step is then run with Returned.
+    `memo`, unless None, replaces the step's."""
 
     procedure: str
     arguments: tuple[Value, ...] = ()
+    memo: Value = None
 
 
 Ending: TypeAlias = Literal["procedure", "conversation", "cancelled", "restart"]
@@ -153,12 +158,24 @@ NEXT = Next()
 # ── steps ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+NOTHING_KEPT: Mapping[str, Value] = {}
+
+
 class Here:
     """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy."""
 
-    __slots__ = ("lookup", "memo", "moment", "policy", "why")
+    __slots__ = ("kept", "lookup", "memo", "moment", "policy", "why")
 
-    def __init__(self, why: Why, memo: Value, lookup: Callable[[str], Value], moment: Moment, policy: Policy) -> None:
+    def __init__(
+        self,
+        why: Why,
+        memo: Value,
+        lookup: Callable[[str], Value],
+        moment: Moment,
+        policy: Policy,
+        kept: Mapping[str, Value] = NOTHING_KEPT,
+    ) -> None:
+        self.kept = kept  # what Keep effects put aside, by key
         self.why = why
         self.memo = memo
         self.lookup = lookup

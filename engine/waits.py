@@ -39,7 +39,61 @@ class ForQuery:
     """Inside a turn only: the database is being asked. Never stored."""
 
 
-Wait: TypeAlias = ForMessage | ForTime | ForQuery
+@dataclass(frozen=True, slots=True)
+class ForRequest:
+    """The answer of the world outside. `number` is the request's number in this execution; 0, as a step gives
+    it, means the request that the same move makes. `kind` names it for people: http, SEND FILE, …"""
+
+    kind: str
+    number: int = 0
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForEvent:
+    """A published event of that name, case-insensitive and stored in lower case."""
+
+    name: str
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForChildren:
+    """The ends of child executions, by the numbers that their starts gave them: all of `children` must end.
+
+    Each end runs the step with Resumed(ChildEnded); it waits again for those that are left.
+    """
+
+    children: tuple[int, ...]
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """Whichever of several waits ends first; the others are given up in the same commit. Never nested."""
+
+    waits: tuple[Wait, ...]
+
+
+Wait: TypeAlias = ForMessage | ForTime | ForQuery | ForRequest | ForEvent | ForChildren | FirstOf
+
+
+def parts_of(wait: Wait | None) -> tuple[Wait, ...]:
+    """Return the single waits that a wait is made of."""
+    match wait:
+        case None:
+            return ()
+        case FirstOf(waits=waits):
+            return waits
+        case _:
+            return (wait,)
+
+
+def question_of(wait: Wait | None) -> ForMessage | None:
+    """Return the open question among what is waited for, or None."""
+    if type(wait) is ForMessage:
+        return wait
+    return next((w for w in parts_of(wait) if isinstance(w, ForMessage)), None)
 
 
 def deadline_of(wait: Wait | None) -> datetime | None:
@@ -49,16 +103,31 @@ def deadline_of(wait: Wait | None) -> datetime | None:
             return deadline
         case ForTime(until=until):
             return until
+        case ForRequest(deadline=deadline) | ForEvent(deadline=deadline) | ForChildren(deadline=deadline):
+            return deadline
+        case FirstOf(waits=waits):
+            return min((d for w in waits if (d := deadline_of(w)) is not None), default=None)
         case _:
             return None
 
 
 def kind_of(wait: Wait | None) -> str | None:
-    """Return the wait's kind as stored in the column `wait_kind`: message, time, or None."""
+    """Return the wait's kind as stored in the column `wait_kind`: message, time, request, event, children.
+
+    Of several it is message where one is a question, because messages are fetched by it; else the first one's.
+    """
     match wait:
         case ForMessage():
             return "message"
         case ForTime():
             return "time"
+        case ForRequest():
+            return "request"
+        case ForEvent():
+            return "event"
+        case ForChildren():
+            return "children"
+        case FirstOf(waits=waits):
+            return "message" if question_of(wait) else kind_of(waits[0])
         case _:
             return None

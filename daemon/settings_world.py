@@ -1,0 +1,87 @@
+"""The settings of the world outside: requests and who performs them, schedules, data. Typed here, explained in
+config/stepwell.toml; a test holds the two together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from daemon.settings_types import Count, CountOrZero, Seconds, SecondsOrZero, Section
+
+
+class Requests(Section, frozen=True):
+    """[requests]"""
+
+    attempts_max: Count = 8
+    backoff_seconds_first: Seconds = 1.0
+    backoff_seconds_max: Seconds = 300.0
+    in_flight_max: Count = 5_000
+    in_flight_per_host_max: Count = 100
+    in_flight_per_bot_max: Count = 1_000
+    rate_per_host_max: CountOrZero = 0
+    lease_seconds: Seconds = 30.0
+    in_doubt: Literal["repeat", "park"] = "repeat"
+    keyword_seconds_max: Seconds = 3_600.0
+
+
+class Web(Section, frozen=True):
+    """[web]"""
+
+    base_url: str = ""
+    timeout_seconds: Seconds = 30.0
+    request_bytes_max: Count = 5_000_000
+    response_bytes_max: Count = 5_000_000
+    redirects_max: CountOrZero = 5
+    allow_hosts: tuple[str, ...] = ()
+
+
+class Llm(Section, frozen=True):
+    """[llm]"""
+
+    url: str = ""
+    key: str = ""
+    model: str = ""
+    timeout_seconds: Seconds = 120.0
+    answer_tokens_max: CountOrZero = 0
+    tool_rounds_max: Count = 8
+
+
+class Mail(Section, frozen=True):
+    """[mail]"""
+
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    user: str = ""
+    password: str = ""
+    sender: str = ""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    timeout_seconds: Seconds = 60.0
+    attachments_directory: str = ""
+    attachments_bytes_max: Count = 20_000_000
+
+
+class Schedules(Section, frozen=True):
+    """[schedules]"""
+
+    missed: Literal["skip", "once", "all"] = "once"
+    missed_max: Count = 100
+    look_seconds_max: Seconds = 30.0
+
+
+class Data(Section, frozen=True):
+    """[data]"""
+
+    schema_prefix: Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,20}$")] = "bot_"
+    role: Annotated[str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_$]{0,62})?$")] = ""
+    rows_max: Count = 10_000
+    files_directory: str = ""
+    file_bytes_max: Count = 20_000_000
+
+
+class Approvals(Section, frozen=True):
+    """[approvals]"""
+
+    url: str = ""
+    secret: str = ""
+    timeout_seconds: SecondsOrZero = 0.0
