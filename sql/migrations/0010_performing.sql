@@ -111,11 +111,15 @@ begin
 end
 $$;
 
+create type workflow_taken_request as (
+    id uuid, kind text, payload jsonb, session_id uuid, bot_id uuid, execution_id uuid, attempt integer,
+    deadline timestamptz, lease_until timestamptz, created_at timestamptz
+);
+comment on type workflow_taken_request is
+    'A request to answer. id is its stable key, the same in every attempt; attempt counts from 1; after lease_until another may take it.';
+
 create function workflow_take_requests(kind text, "limit" integer default 10, lease interval default '1 minute')
-    returns table (
-        id uuid, kind text, payload jsonb, session_id uuid, bot_id uuid, execution_id uuid, attempt integer,
-        deadline timestamptz, lease_until timestamptz, created_at timestamptz
-    )
+    returns setof workflow_taken_request
     volatile security definer language plpgsql set search_path from current
 as $$
 #variable_conflict use_column
