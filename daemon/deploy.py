@@ -15,6 +15,7 @@ from daemon.store_deploy import store_scripts
 from daemon.version import stepwell_version
 from engine.codec import encode_plan
 from engine.compiler import compile_script
+from engine.declarations import declarations
 from engine.errors import CompileError, Problem
 from engine.plan import Plan
 
@@ -108,7 +109,10 @@ async def deploy(
     if compiled.refused:
         return Deployment((), compiled.problems)
     version = stepwell_version()
-    rows = [StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version) for p in compiled.plans]
+    rows = [
+        StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version, declarations(p))
+        for p in compiled.plans
+    ]
     gone: set[str] = set()
     if withdraw:
         gone = {s.script for s in await store.list_scripts() if s.bot_id == bot_id} - set(sources)
