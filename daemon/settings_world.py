@@ -20,7 +20,7 @@ class Requests(Section, frozen=True):
     in_flight_per_host_max: Count = 100
     in_flight_per_bot_max: Count = 1_000
     rate_per_host_max: CountOrZero = 0
-    lease_seconds: Seconds = 30.0
+    attempt_seconds_max: Seconds = 900.0
     in_doubt: Literal["repeat", "park"] = "repeat"
     keyword_seconds_max: Seconds = 3_600.0
 
