@@ -119,6 +119,7 @@ class StoredPlan:
     plan_json: str
     sources: dict[str, str]
     engine_version: str
+    tool_json: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

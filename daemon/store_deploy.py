@@ -32,7 +32,7 @@ async def store_scripts(
             sources = msgspec.json.encode(plan.sources).decode()
             row = (plan.hash, plan.script, plan.mode, plan.plan_json, sources, plan.engine_version)
             await connection.execute(query("save_plan"), *row)
-            if await connection.fetchval(query("deploy_script"), bot_id, plan.script, plan.hash):
+            if await connection.fetchval(query("deploy_script"), bot_id, plan.script, plan.hash, plan.tool_json):
                 changed.append(plan.script)
         for script in sorted(withdraw):
             if await connection.fetchval(query("withdraw_script"), bot_id, script):
