@@ -1221,7 +1221,6 @@ create constraint trigger workflow_child_ended after update of status on workflo
         and new.status <> old.status)
     execute function workflow_child_ended();
 
-
 -- ----------------------------------------------------------------------------------------------------
 -- Scripts as tools: what a script takes is known where it is started.
 
@@ -1675,6 +1674,15 @@ select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, 
 from workflow_turns t join workflow_executions e on e.id = t.execution_id;
 comment on view workflow_history is 'Every turn: from step, to step, what came in, what went out, how long it took in microseconds.';
 
+create view workflow_requests_open with (security_invoker = true) as
+select r.id, r.kind, r.lane, r.status, r.execution_id, r.number, r.session_id, r.bot_id, e.script_path as script, e.current_step,
+    r.attempts, r.cut_short, r.error, r.policy, r.created_at, workflow_now() - r.created_at as age, r.not_before, r.deadline,
+    r.taken_by, r.lease_until
+from workflow_requests r join workflow_executions e on e.id = r.execution_id
+where r.status in ('pending', 'taken', 'in_doubt');
+comment on view workflow_requests_open is
+    'What scripts ask of the world and nobody has answered yet: pending, taken, or in_doubt (an operator decides), with the last error.';
+
 create view workflow_transcript with (security_invoker = true) as
 select e.session_id, e.bot_id, said.execution_id, said.turn, said.position, said.who, said.recipient, said.content, said.at
 from (
@@ -1713,15 +1721,6 @@ comment on view workflow_funnel is
 create view workflow_counts with (security_invoker = true) as
 select e.status, e.mode, count(*) as executions from workflow_executions e where e.plan_hash is not null group by e.status, e.mode;
 comment on view workflow_counts is 'Executions by status and mode.';
-
-create view workflow_requests_open with (security_invoker = true) as
-select r.id, r.kind, r.lane, r.status, r.execution_id, r.number, r.session_id, r.bot_id, e.script_path as script, e.current_step,
-    r.attempts, r.cut_short, r.error, r.policy, r.created_at, workflow_now() - r.created_at as age, r.not_before, r.deadline,
-    r.taken_by, r.lease_until
-from workflow_requests r join workflow_executions e on e.id = r.execution_id
-where r.status in ('pending', 'taken', 'in_doubt');
-comment on view workflow_requests_open is
-    'What scripts ask of the world and nobody has answered yet: pending, taken, or in_doubt (an operator decides), with the last error.';
 
 
 -- ----------------------------------------------------------------------------------------------------
