@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar, Self
 
 from engine.effects import Request
 from engine.errors import ScriptError
-from engine.events import RequestCompleted
+from engine.events import RequestCompleted, TimedOut
 from engine.expressions import Expression
 from engine.mail_text import files_of, filled, is_html, is_template, recipients_of, subject_and_body
 from engine.steps import NEXT, Await, Here, Misuse, Move, Parsed, Resumed, Step, Target, Written
@@ -346,6 +347,8 @@ class SendTemplate(Step):
                 return self.ask_server(here)
             case Resumed(event=RequestCompleted(value=value)):
                 return here.into(self.into, value)
+            case Resumed(event=TimedOut()):
+                raise unanswered("SEND TEMPLATE")
         to = recipients_of(values_of(here, self.to))
         template, variables = text_of(here, self.template), self.given(here)
         if any("@" not in who for who in to) or not template.strip():
@@ -367,7 +370,7 @@ class SendTemplate(Step):
         """Return the move that leaves the statement to the bot server."""
         to = values_of(here, self.to)
         arguments = [here.value(self.template), *to, *([self.given(here)] if self.variables else [])]
-        return keyword_request("SEND TEMPLATE", arguments, {})
+        return ask_server(here, "SEND TEMPLATE", arguments, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,11 +411,19 @@ class CreateDraft(Step):
         match here.why:
             case Resumed(event=RequestCompleted(value=value)):
                 return here.into(self.into, value)
+            case Resumed(event=TimedOut()):
+                raise unanswered("CREATE DRAFT")
         clauses: dict[str, Value] = {name: values_of(here, values) for name, values in self.clauses}
-        return keyword_request("CREATE DRAFT", values_of(here, self.arguments), clauses)
+        return ask_server(here, "CREATE DRAFT", values_of(here, self.arguments), clauses)
 
 
-def keyword_request(words: str, arguments: list[Value], clauses: dict[str, Value]) -> Move:
-    """Return the move that asks whoever performs a keyword, as its words."""
+def ask_server(here: Here, words: str, arguments: list[Value], clauses: dict[str, Value]) -> Move:
+    """Return the move that leaves a statement to the bot server, as every keyword that is none of ours."""
+    deadline = here.now + timedelta(seconds=here.policy.keyword_seconds_max)
     payload: Value = {"arguments": arguments, "clauses": clauses}
-    return Await(ForRequest(words), effects=(Request(words, payload),))
+    return Await(ForRequest(words, deadline=deadline), (Request(words, payload, deadline=deadline),))
+
+
+def unanswered(words: str) -> ScriptError:
+    """Return the error of a statement that no bot server took in time."""
+    return ScriptError(f"nobody has answered {words} in time: is a program running that performs it?", "timeout")
