@@ -31,15 +31,32 @@ class TakenRequest:
         return str(self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that a script may get, NULL included."""
+
+    value: Value
+
+
 class AttemptFailed(Exception):
     """An attempt failed. `again` says whether another may succeed, `after_seconds` not before when (a server's
-    Retry-After), `kind` is the kind of script error if it was the last one."""
+    Retry-After), `kind` is the kind of script error if it was the last one. With `otherwise` the script gets that
+    answer, and no error, once no attempt is left."""
 
-    def __init__(self, message: str, *, again: bool, after_seconds: float | None = None, kind: str = "request") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        again: bool,
+        after_seconds: float | None = None,
+        kind: str = "request",
+        otherwise: Answer | None = None,
+    ) -> None:
         self.message = message
         self.again = again
         self.after_seconds = after_seconds
         self.kind = kind
+        self.otherwise = otherwise
         super().__init__(message)
 
 
