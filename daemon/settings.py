@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from daemon.performers.addresses import read_allowed
+from daemon.addresses import read_allowed
 from daemon.settings_model import (
     LATER,
     OPEN_TABLES,

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpcore2
 
-from daemon.performers.addresses import Address, Allowed, read_address
+from daemon.addresses import Address, Allowed, read_address
 
 # The system's resolver blocks a thread for as long as a name server is silent. These threads are nobody else's, and
 # one name is asked once, however many wait for it: so a dead name server delays only those who need it.

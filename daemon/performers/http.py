@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import httpcore2
 
-from daemon.performers.addresses import fold_host, read_allowed
+from daemon.addresses import fold_host, read_allowed
 from daemon.performers.connecting import AddressRefused, NameUnknown, Pool, Resolver
 from daemon.performers.http_answers import (
     AnswerRefused,
@@ -34,6 +34,9 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # What may be answered otherwise the next time. A POST too: the key is the same in every attempt, so a server that
 # minds it does the thing once, and one that does not was told by its author's choice of `park`.
 AGAIN = frozenset({408, 425, 429})
+# Of them, those that say that nothing was done yet; after the others a server may have done it all the same.
+NOTHING_DONE = frozenset({425, 429, 503})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CONNECTIONS_MAX = 5_000
 
 
@@ -91,9 +94,8 @@ class HttpPerformer:
                 answered = await self._follow(asked)
         except TimeoutError:
             seconds = f"{asked.timeout_seconds:g}"
-            raise AttemptFailed(
-                f"{asked.shown} gave no whole answer within {seconds} seconds", again=True, kind="timeout"
-            ) from None
+            message = f"{asked.shown} gave no whole answer within {seconds} seconds"
+            raise again(asked, message, unsure=True, kind="timeout") from None
         return judge(asked, answered)
 
     async def close(self) -> None:
@@ -145,9 +147,10 @@ def judge(asked: Asked, answered: Answered) -> Value:
     beginning = beginning_of(answered.value)
     message = f"{asked.shown} answered {status} {answered.reason}".rstrip() + (f": {beginning}" if beginning else "")
     if status in AGAIN or 500 <= status < 600:
-        otherwise = Answer(answered.envelope()) if envelope else None
-        after = retry_after(answered.headers)
-        raise AttemptFailed(message, again=True, after_seconds=after, kind="http", otherwise=otherwise)
+        failed = again(asked, message, unsure=status not in NOTHING_DONE, kind="http")
+        failed.after_seconds = retry_after(answered.headers)
+        failed.otherwise = Answer(answered.envelope()) if envelope else None
+        raise failed
     if envelope:
         return answered.envelope()
     raise refusal(message)
@@ -167,5 +170,13 @@ def broken(asked: Asked, error: Exception) -> AttemptFailed:
     if isinstance(error, httpcore2.LocalProtocolError):
         return refusal(f"{asked.shown} cannot be sent: {error}")
     said = str(error) or next((str(c) for c in causes if str(c)), type(error).__name__)
-    what = "cannot be reached" if isinstance(error, httpcore2.ConnectError | OSError) else "broke off"
-    return AttemptFailed(f"{asked.shown} {what}: {said}", again=True)
+    unreached = isinstance(error, httpcore2.ConnectError | httpcore2.ConnectTimeout)
+    what = "cannot be reached" if unreached else "broke off"
+    return again(asked, f"{asked.shown} {what}: {said}", unsure=not unreached)
+
+
+def again(asked: Asked, message: str, *, unsure: bool, kind: str = "request") -> AttemptFailed:
+    """Return the failure of an attempt after which another may succeed. `unsure`: the message may have arrived,
+    which matters where it asked for more than to be told something."""
+    doubtful = unsure and asked.method not in SAFE
+    return AttemptFailed(message, again=True, kind=kind, unsure=doubtful, attempts_max=asked.attempts_max)

@@ -43,6 +43,7 @@ class Asked:
     expect: Expect
     timeout_seconds: float
     configured: bool
+    attempts_max: int | None = None
 
     @property
     def shown(self) -> str:
@@ -146,7 +147,8 @@ class Reader:
         elif rest:
             query = {k: to_text(v) for k, v in rest.items() if v is not None}
             url = url.copy_merge_params(query) if query else url
-        return self._signed(Asked(tool.method, url, headers, body, "body", tool.timeout_seconds or self._timeout, True))
+        seconds, attempts = tool.timeout_seconds or self._timeout, tool.attempts_max or None
+        return self._signed(Asked(tool.method, url, headers, body, "body", seconds, True, attempts))
 
     def _tool_of(self, payload: Mapping[str, Value]) -> HttpTool:
         tool = self.tool(payload)

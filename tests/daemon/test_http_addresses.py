@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from daemon.performers.addresses import read_allowed, why_refused
+from daemon.addresses import read_allowed, why_refused
 
 
 @pytest.mark.parametrize(
