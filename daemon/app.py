@@ -32,7 +32,7 @@ from daemon.performing import Performer
 from daemon.plans import Plans
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
-from daemon.settings import Settings
+from daemon.settings import Settings, SqlTool
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
@@ -137,7 +137,7 @@ class Daemon:
             self.committer,
             self._chance(),
             connections_max=settings.database.pool_max,
-            tools={name.lower(): tool.function for name, tool in settings.tools.items()},
+            tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
             may_write=self.partitions.may_write,
         )
         return Supervisor(
