@@ -56,6 +56,7 @@ def policy_of(settings: Settings) -> Policy:
         call_depth_max=settings.limits.call_depth_max,
         state_bytes_max=settings.limits.state_bytes_max,
         hear_tries=hear.tries,
+        llm_tool_rounds_max=settings.llm.tool_rounds_max,
         language=language,
         sentences=sentences,
         reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},

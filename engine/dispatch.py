@@ -34,6 +34,8 @@ _ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
+_OPERATOR_WORDS = r"(?:AND|OR|MOD)\b"
+CALLED_IN_EXPRESSIONS = ("LLM", "REWRITE")
 _CHANGING_METHODS = ("push", "append", "splice")
 
 
@@ -147,7 +149,7 @@ class LineReader:
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
         head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not re.match(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)", right[len(head) :]):
+        if head is not None and not _goes_on_as_expression(head, right):
             kind, parsed = self.parse_keyword(head, line, right, right_at)
             return Statement(kind, parsed, line, at, into=target)
         later = longest_head(right, LATER)
@@ -198,6 +200,19 @@ class LineReader:
         if words and first.isupper() and len(words) > 1 and not near:
             message = f"this version does not have “{first}”: statements of the bot server come later"
         return Syntax(at, message, f"did you mean {near}?" if near else "")
+
+
+def _goes_on_as_expression(head: str, text: str) -> bool:
+    """Tell whether the words of a keyword are a name here: an operator follows them, or follows the brackets of
+    their call (`LLM("a") + LLM("b")`, for the keywords that an expression may call)."""
+    rest = text[len(head) :]
+    if head in CALLED_IN_EXPRESSIONS and rest.startswith("("):
+        depth = 0
+        for at, character in enumerate(rest):
+            depth += (character in "([{") - (character in ")]}")
+            if depth == 0:
+                return re.match(rf"\s*(?:[-+*/^=<>&.?\[]|{_OPERATOR_WORDS})", rest[at + 1 :], re.IGNORECASE) is not None
+    return re.match(rf"\s*(?:[-+*/^=<>&.,)?]|$|{_OPERATOR_WORDS})", rest) is not None
 
 
 def target_of(node: ast.expr, offset: int) -> RawTarget | None:
