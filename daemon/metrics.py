@@ -59,6 +59,8 @@ class Metrics:
     pool_connections: Gauge
     pool_connections_max: Gauge
     loop_lag_seconds: Histogram
+    llm_attempts: Counter
+    llm_tokens: Counter
 
     def count_error(self, kind: ErrorKind) -> None:
         """Count an error; a kind outside of the set counts as `other`, so that labels stay bounded."""
@@ -123,6 +125,10 @@ def create_metrics() -> Metrics:
         pool_connections=gauge("pool_connections", "Connections of the pool by state.", "state"),
         pool_connections_max=gauge("pool_connections_max", "Connections the pool may open."),
         loop_lag_seconds=histogram("loop_lag_seconds", "How late the event loop wakes a sleeper."),
+        llm_attempts=counter("llm_attempts_total", "Attempts to ask a language model, by outcome.", "outcome"),
+        llm_tokens=counter(
+            "llm_tokens_total", "Tokens that language models counted, by configured model.", "kind", "model"
+        ),
     )
     _begin_at_zero(metrics)
     return metrics
@@ -134,6 +140,8 @@ def _begin_at_zero(metrics: Metrics) -> None:
     metrics.set_pool(size=0, idle=0, maximum=0)
     for kind in get_args(ErrorKind):
         metrics.errors.labels(kind=kind)
+    for outcome in ("answered", "again", "refused"):
+        metrics.llm_attempts.labels(outcome=outcome)
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
 

@@ -213,7 +213,6 @@ def test_calls_inside_expressions(statement: str, steps: list[type]) -> None:
     [
         ('x = LLM "a" AS HTML', "text or JSON"),
         ('x = LLM "a" WITH colour = 3', "no option colour"),
-        ("x = LLM WITH OPTIMIZE FOR speed", "test.bas:1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(statement: str, complaint: str) -> None:

@@ -1,0 +1,1 @@
+"""The performers: one module (or a few) for each kind of request."""
