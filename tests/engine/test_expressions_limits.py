@@ -13,6 +13,7 @@ from engine.errors import ScriptError
 from engine.expressions import Expression, evaluate
 from engine.nodes import NODES_MAX, Encoded, call_node, check_node, decode_node, encode_node, name_node
 from engine.values import Value
+from tests.engine.speed import slowness
 from tests.engine.trees import a_moment, run_node, tree
 
 SECONDS_MAX = 0.05
@@ -71,14 +72,14 @@ def _seconds(node: ast.expr) -> float:
 
 @pytest.mark.parametrize("text", BOMBS)
 def test_one_costly_call_stays_below_50_ms(text: str) -> None:
-    assert _seconds(tree(text.replace("$", "nothing"))) < SECONDS_MAX
+    assert _seconds(tree(text.replace("$", "nothing"))) < SECONDS_MAX * slowness()
 
 
 @pytest.mark.parametrize("text", BOMBS)
 def test_many_costly_calls_stay_below_50_ms_together(text: str) -> None:
     one = tree(text.replace("$", "nothing"))
     assert _seconds(call_node("$coalesce", *[call_node("$is_null", one)] * 2, ast.List([one] * 300, ast.Load()))) < (
-        SECONDS_MAX
+        SECONDS_MAX * slowness()
     )
 
 
@@ -94,7 +95,7 @@ CHEAP = [
 def test_the_longest_expression_of_cheap_calls_stays_below_50_ms(text: str) -> None:
     one = tree(text)
     size = sum(1 for node in ast.walk(one) if isinstance(node, ast.expr))
-    assert _seconds(ast.List([one] * (NODES_MAX // size), ast.Load())) < SECONDS_MAX
+    assert _seconds(ast.List([one] * (NODES_MAX // size), ast.Load())) < SECONDS_MAX * slowness()
 
 
 def _deep(depth: int) -> ast.expr:
@@ -120,7 +121,7 @@ def test_wide_expressions_are_refused() -> None:
         run_node(wide)
     with pytest.raises(ScriptError, match="parts"):
         encode_node(wide)
-    assert _seconds(wide) < SECONDS_MAX
+    assert _seconds(wide) < SECONDS_MAX * slowness()
 
 
 @pytest.mark.parametrize("constant", [float("nan"), float("inf"), "a\0b", "\ud800", 2**5_000, "x" * 100_001])
@@ -149,7 +150,7 @@ def test_a_small_expression_takes_microseconds() -> None:
         for _ in range(1_000):
             evaluate(expression, lookup, moment)
         best = min(best, (time.process_time() - started) / 1_000)
-    assert best < 20e-6
+    assert best < 20e-6 * slowness()
 
 
 def test_what_only_looks_at_the_outside_of_a_long_list_costs_nothing() -> None:
