@@ -60,6 +60,7 @@ def policy_of(settings: Settings) -> Policy:
         call_depth_max=settings.limits.call_depth_max,
         state_bytes_max=settings.limits.state_bytes_max,
         hear_tries=hear.tries,
+        llm_tool_rounds_max=settings.llm.tool_rounds_max,
         keyword_seconds_max=settings.requests.keyword_seconds_max,
         language=language,
         sentences=sentences,

@@ -3,12 +3,13 @@ config/stepwell.toml; a test holds the two together."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from daemon.settings_types import Count, CountOrZero, Seconds, SecondsOrZero, Section
-from engine.policy import KEYWORD_SECONDS_MAX
+from engine.policy import KEYWORD_SECONDS_MAX, LLM_TOOL_ROUNDS_MAX
 
 
 class Requests(Section, frozen=True):
@@ -45,7 +46,8 @@ class Llm(Section, frozen=True):
     model: str = ""
     timeout_seconds: Seconds = 120.0
     answer_tokens_max: CountOrZero = 0
-    tool_rounds_max: Count = 8
+    tool_rounds_max: Count = LLM_TOOL_ROUNDS_MAX
+    models: Mapping[str, str] = {}
 
 
 class Mail(Section, frozen=True):
