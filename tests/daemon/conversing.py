@@ -15,7 +15,7 @@ import msgspec
 from daemon.app import Daemon, run_daemon
 from daemon.performing import Performer
 from daemon.rows import ShownExecution
-from daemon.settings import Settings, Tool, load_settings
+from daemon.settings import Settings, SqlTool, load_settings
 from daemon.store import Pool, open_pool
 from daemon.store_clients import ClientStore
 from daemon.store_operators import OperatorStore
@@ -46,7 +46,7 @@ def settings_of(**flags: object) -> Settings:
     assert isinstance(tools, dict)
     given |= {key.replace("__", "."): value for key, value in flags.items()}
     settings = load_settings(flags=given, environ={}, directory=Path("/"))
-    functions = {name: Tool(kind="sql", function=function) for name, function in tools.items()}
+    functions = {name: SqlTool(function=function) for name, function in tools.items()}
     return msgspec.structs.replace(settings, tools=functions)
 
 
