@@ -33,13 +33,23 @@ class TakenRequest:
 
 class AttemptFailed(Exception):
     """An attempt failed. `again` says whether another may succeed, `after_seconds` not before when (a server's
-    Retry-After), `kind` is the kind of script error if it was the last one."""
+    Retry-After), `kind` is the kind of script error if it was the last one. `unsure` says that it may have had its
+    effect all the same: where the request's policy is park, an operator decides, and it is not tried again."""
 
-    def __init__(self, message: str, *, again: bool, after_seconds: float | None = None, kind: str = "request") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        again: bool,
+        after_seconds: float | None = None,
+        kind: str = "request",
+        unsure: bool = False,
+    ) -> None:
         self.message = message
         self.again = again
         self.after_seconds = after_seconds
         self.kind = kind
+        self.unsure = unsure
         super().__init__(message)
 
 

@@ -121,6 +121,7 @@ class StoredPlan:
     plan_json: str
     sources: dict[str, str]
     engine_version: str
+    tool_json: str | None = None
     declared: tuple[Declaration, ...] = ()
 
 

@@ -39,7 +39,7 @@ async def store_scripts(
             sources = msgspec.json.encode(plan.sources).decode()
             row = (plan.hash, plan.script, plan.mode, plan.plan_json, sources, plan.engine_version)
             await connection.execute(query("save_plan"), *row)
-            if await connection.fetchval(query("deploy_script"), bot_id, plan.script, plan.hash):
+            if await connection.fetchval(query("deploy_script"), bot_id, plan.script, plan.hash, plan.tool_json):
                 changed.append(plan.script)
             await connection.fetchval(query("declare_script"), bot_id, plan.script, declared_json(plan.declared))
         for script in sorted(withdraw):

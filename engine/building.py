@@ -14,6 +14,7 @@ from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If
 from engine.keywords.exits import Exit
+from engine.keywords.keyword import Keyword
 from engine.keywords.memory import GetBotMemory
 from engine.lifting import Lifter, placed
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
@@ -157,10 +158,13 @@ class Builder:
         if name.startswith(("http://", "https://", "/")):
             raise Misuse("this version does not call addresses of the web", "its HTTP statements come later")
         path = self.names.scripts(name)
-        if path is None:
-            raise Misuse(f"there is no script “{name}” here", "the scripts of one folder can call each other")
-        self.called_scripts.append(path)
         values = tuple(self.lifted(a) for a in arguments)
+        if path is None:
+            message = f"there is no script “{name}” here: the bot server is asked"
+            self.warn(first.offset, message, "the scripts of one folder can call each other")
+            self.out.append(Keyword(self.place(), "CALL", (self.expression(first), *values), (), None, 1, into))
+            return
+        self.called_scripts.append(path)
         self.out.append(CallProcedure(self.place(), path, values, into))
 
     # ── calls by name ──
@@ -190,7 +194,15 @@ class Builder:
             offset = self.offset_of(node)
             spelled = self.source.text[offset : offset + len(name)]
             spelled = spelled if spelled.lower() == name else name
-            raise Syntax(offset, f"“{spelled}” is no function, procedure or tool", self.nearest(name))
+            self.warn(
+                offset, f"“{spelled}” is no function, procedure or tool: the bot server is asked", self.nearest(name)
+            )
+            words = " ".join(name.upper().replace("_", " ").split())
+            self.out.append(Keyword(self.place(), words, values, (), None, 1, into))
+
+    def warn(self, offset: int, message: str, hint: str) -> None:
+        """Record what is odd at an offset of the file and compiles all the same."""
+        self.problems.append(self.source.problem(offset, message, hint, warning=True))
 
     def nearest(self, name: str) -> str:
         from engine.expressions import function_names

@@ -1,0 +1,19 @@
+"""Those who perform requests, one module a kind. Nothing else knows a library of HTTP or of mail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from daemon.performing import Performer
+from daemon.settings import Settings
+
+
+@asynccontextmanager
+async def open_performers(settings: Settings) -> AsyncIterator[tuple[Performer, ...]]:
+    """Open the performers that the configuration makes; close them at the end of the block."""
+    performers: list[Performer] = []
+    async with AsyncExitStack() as stack:
+        for performer in performers:
+            stack.push_async_callback(performer.close)
+        yield tuple(performers)
