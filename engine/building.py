@@ -100,6 +100,9 @@ class Builder:
     def sections(self, statement: Statement, place: Place, parsed: Parsed) -> tuple[Section, ...]:
         """Return the statement's sections with their steps. An ELSEIF whose condition needs calls becomes an
         IF inside ELSE."""
+        outer = self.loops
+        if statement.kind.DETACHED:
+            self.loops = []
         if statement.kind.LOOP:
             self.loops.append((statement.kind.LOOP, place.number))
         built: list[Section] = []
@@ -116,6 +119,7 @@ class Builder:
             built.append(Section(self.parsed(section.parsed), self.block(section.body)))
         if statement.kind.LOOP:
             self.loops.pop()
+        self.loops = outer
         return tuple(built)
 
     def nested_if(self, statement: Statement, index: int) -> Block:
