@@ -15,21 +15,88 @@ from engine.literals import MARKS
 from engine.source import MASK, Scan
 
 CLAUSES = frozenset(
-    "AS WITH TO FROM BY WHERE SET VALUES ORDER LIMIT AT USING DO TIMEOUT SUBJECT BODY DATA TEMPLATE FOR IN ON INTO"
-    " GROUP ABOUT PROMPT FIELDS RETURNING DEFAULT EVERY AFTER BEFORE UNTIL".split()
+    [
+        "AS",
+        "WITH",
+        "TO",
+        "FROM",
+        "BY",
+        "WHERE",
+        "SET",
+        "VALUES",
+        "ORDER",
+        "LIMIT",
+        "AT",
+        "USING",
+        "DO",
+        "TIMEOUT",
+        "SUBJECT",
+        "BODY",
+        "DATA",
+        "TEMPLATE",
+        "FOR",
+        "IN",
+        "ON",
+        "INTO",
+        "GROUP",
+        "ABOUT",
+        "PROMPT",
+        "FIELDS",
+        "RETURNING",
+        "DEFAULT",
+        "EVERY",
+        "AFTER",
+        "BEFORE",
+        "UNTIL",
+    ]
 )
 """The words that open a clause in any case; an upper-case word behind an operand opens one whatever it is."""
 CONDITIONS = frozenset(("WHERE", "IF", "WHEN", "HAVING", "UNLESS"))
 """The clauses that hold a condition and no pairs."""
 TIMED = frozenset(("TIMEOUT", "IN", "FOR", "EVERY", "AFTER", "BEFORE", "WITHIN"))
 EXTENDED = frozenset(
-    "SET GET ADD CLEAR USE SEND CREATE DELETE UPDATE INSERT SAVE FIND POST PUT PATCH ON WAIT SORT FILTER MAP JOIN"
-    " MERGE FILL TABLE BOT TRANSFER PUBLISH REMOVE GROUP SELECT SCHEDULE CALL BEGIN DESCRIPTION PIVOT".split()
+    [
+        "SET",
+        "GET",
+        "ADD",
+        "CLEAR",
+        "USE",
+        "SEND",
+        "CREATE",
+        "DELETE",
+        "UPDATE",
+        "INSERT",
+        "SAVE",
+        "FIND",
+        "POST",
+        "PUT",
+        "PATCH",
+        "ON",
+        "WAIT",
+        "SORT",
+        "FILTER",
+        "MAP",
+        "JOIN",
+        "MERGE",
+        "FILL",
+        "TABLE",
+        "BOT",
+        "TRANSFER",
+        "PUBLISH",
+        "REMOVE",
+        "GROUP",
+        "SELECT",
+        "SCHEDULE",
+        "CALL",
+        "BEGIN",
+        "DESCRIPTION",
+        "PIVOT",
+    ]
 )
 """Heads of our own that further words may make a keyword of somebody else's: CREATE DRAFT is ours, CREATE SITE not."""
 
-_OPERATOR_WORDS = frozenset("AND OR MOD IS LIKE ILIKE CONTAINS BETWEEN STARTS ENDS".split())
-_VALUE_WORDS = frozenset("NULL TRUE FALSE NOT NEW ERROR".split())
+_OPERATOR_WORDS = frozenset(["AND", "OR", "MOD", "IS", "LIKE", "ILIKE", "CONTAINS", "BETWEEN", "STARTS", "ENDS"])
+_VALUE_WORDS = frozenset(["NULL", "TRUE", "FALSE", "NOT", "NEW", "ERROR"])
 _UNITS = re.compile(r"(?:SECOND|MINUTE|HOUR|DAY|WEEK|MONTH|YEAR)S?", re.IGNORECASE)
 _TOKEN = re.compile(
     rf'\s*(?:(?P<text>"{MASK}*")|(?P<word>[^\W\d][\w{MARKS}]*\$?)|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)'

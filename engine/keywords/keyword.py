@@ -42,6 +42,7 @@ class Keyword(Step):
     END TRY
     ```
     ```chat
+    given SEND FILE never answers
     after 5 minutes
     bot: The file did not go out.
     ```

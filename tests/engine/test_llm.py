@@ -19,7 +19,8 @@ from engine.expressions import Moment
 from engine.keywords.llm import Llm, Rewrite
 from engine.policy import Policy
 from engine.state import decode_state, encode_state
-from engine.stepper import Continue, Done, Suspend, advance, begin, deliver
+from engine.beginning import begin
+from engine.stepper import Continue, Done, Suspend, advance, deliver
 from engine.values import Value
 from engine.waits import ForChildren, ForRequest, deadline_of
 

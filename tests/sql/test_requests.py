@@ -106,6 +106,7 @@ async def test_a_failed_attempt_waits_longer_each_time_until_none_is_left(store:
             await move_clock(connection, timedelta(seconds=300))
     assert all(2**n / 2 <= pause <= 2**n for n, pause in enumerate(pauses))
     [signal] = await signals(store)
+    assert now is not None
     assert (now["status"], signal.kind, signal.name, signal.message) == ("failed", "failed", "request", "busy")
 
 
