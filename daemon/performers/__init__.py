@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from daemon.performers.mail import MailPerformer
 from daemon.performing import Performer
 from daemon.settings import Settings
 
@@ -12,7 +13,7 @@ from daemon.settings import Settings
 @asynccontextmanager
 async def open_performers(settings: Settings) -> AsyncIterator[tuple[Performer, ...]]:
     """Open the performers that the configuration makes; close them at the end of the block."""
-    performers: list[Performer] = []
+    performers: list[Performer] = [MailPerformer(settings.mail)]
     async with AsyncExitStack() as stack:
         for performer in performers:
             stack.push_async_callback(performer.close)
