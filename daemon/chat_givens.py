@@ -209,7 +209,7 @@ def asked_of(kind: str, payload: Mapping[str, Value]) -> Asks:
         case _:
             arguments = payload.get("arguments")
             if not isinstance(arguments, list):
-                return Asks(kind, _json(dict(payload)))
+                return Asks(kind, _json({**payload}))
             rest = {k: v for k, v in payload.items() if k not in ("arguments", "words", "keyword") and v}
             return Asks(kind, " ".join([", ".join(map(_json, arguments)), *([_json(rest)] if rest else [])]))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from time import monotonic, perf_counter
@@ -287,7 +287,8 @@ class Requests:
         except AttemptFailed as failed:
             outcome: Outcome = ("unsure" if failed.unsure else "again") if failed.again else "failed"
             pause = self._pause(request.attempt, failed.after_seconds)
-            return self._failed(attempt, outcome, failed.message, failed.kind, pause)
+            answer = self._failed(attempt, outcome, failed.message, failed.kind, pause)
+            return self._with_otherwise(answer, failed)
         except TimeoutError:
             message = f"There was no answer within {seconds:.0f} seconds."
             return self._failed(attempt, "unsure", message, "timeout", self._pause(request.attempt, None))
@@ -306,6 +307,13 @@ class Requests:
         return Answer(
             request.id, request.attempt, outcome, b"null", text, _storable(kind), pause, _storable(attempt.lane)
         )
+
+    def _with_otherwise(self, answer: Answer, failed: AttemptFailed) -> Answer:
+        """Return the outcome with what the script gets, instead of an error, once no attempt is left."""
+        answer = replace(answer, attempts_max=failed.attempts_max)
+        if failed.otherwise is None:
+            return answer
+        return replace(answer, result_json=msgspec.json.encode(failed.otherwise.value), otherwise=True)
 
     def _pause(self, attempt: int, after_seconds: float | None) -> float:
         """Return the seconds before the next attempt: what the server asked for, or doubling, with jitter."""

@@ -10,7 +10,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from daemon.settings_types import Count, CountOrZero, Seconds, SecondsOrZero, Section
-from engine.policy import KEYWORD_SECONDS_MAX
+from engine.policy import KEYWORD_SECONDS_MAX, LLM_TOOL_ROUNDS_MAX
 
 
 class Requests(Section, frozen=True):
@@ -47,7 +47,8 @@ class Llm(Section, frozen=True):
     model: str = ""
     timeout_seconds: Seconds = 120.0
     answer_tokens_max: CountOrZero = 0
-    tool_rounds_max: Count = 8
+    tool_rounds_max: Count = LLM_TOOL_ROUNDS_MAX
+    models: Mapping[str, str] = {}
 
 
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65_535)]

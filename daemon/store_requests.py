@@ -23,8 +23,8 @@ _JSON = msgspec.json.Encoder()
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What became of an attempt. `result_json` is the answer if it is done; else `error` says what happened, `kind`
-    is the kind of script error, `pause_seconds` how long to wait before another attempt; see
-    workflow_answer_requests."""
+    is the kind of script error, `pause_seconds` how long to wait before another attempt. With `otherwise` it is the
+    answer where no attempt is left of `attempts_max` (None: as configured for all); see workflow_answer_requests."""
 
     id: UUID
     attempt: int
@@ -34,6 +34,8 @@ class Answer:
     kind: str = "request"
     pause_seconds: float = 0.0
     lane: str = ""
+    otherwise: bool = False
+    attempts_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,4 +130,8 @@ def _object(answer: Answer) -> dict[str, object]:
         found["lane"] = answer.lane
     if answer.outcome == "done":
         return found | {"result": msgspec.Raw(answer.result_json)}
+    if answer.otherwise:
+        found["otherwise"] = msgspec.Raw(answer.result_json)
+    if answer.attempts_max is not None:
+        found["attempts_max"] = answer.attempts_max
     return found | {"error": answer.error, "kind": answer.kind, "after_seconds": answer.pause_seconds}

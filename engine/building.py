@@ -15,6 +15,7 @@ from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If
 from engine.keywords.exits import Exit
 from engine.keywords.keyword import Keyword
+from engine.keywords.llm import Llm, Rewrite
 from engine.keywords.memory import GetBotMemory
 from engine.lifting import Lifter, placed
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
@@ -186,6 +187,8 @@ class Builder:
         elif (path := self.names.scripts(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
+        elif name in ("llm", "rewrite") and values:
+            self.out.append((Llm if name == "llm" else Rewrite)(self.place(), values, (), into))
         else:
             offset = self.offset_of(node)
             spelled = self.source.text[offset : offset + len(name)]

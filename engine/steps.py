@@ -162,9 +162,10 @@ NOTHING_KEPT: Mapping[str, Value] = {}
 
 
 class Here:
-    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy."""
+    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy, and the
+    parameters of a procedure of the plan (None where there is no such procedure)."""
 
-    __slots__ = ("kept", "lookup", "memo", "moment", "policy", "why")
+    __slots__ = ("kept", "lookup", "memo", "moment", "parameters_of", "policy", "why")
 
     def __init__(
         self,
@@ -176,6 +177,7 @@ class Here:
         kept: Mapping[str, Value] = NOTHING_KEPT,
     ) -> None:
         self.kept = kept  # what Keep effects put aside, by key
+        self.parameters_of: Callable[[str], tuple[str, ...] | None] = lambda procedure: None
         self.why = why
         self.memo = memo
         self.lookup = lookup
@@ -309,6 +311,7 @@ class Step(ABC):
     CLOSERS: ClassVar[dict[str, str]] = {}  # words that close the block -> rule of that line
     LOOP: ClassVar[str] = ""  # FOR, DO or WHILE: what EXIT calls it
     CATCHES: ClassVar[bool] = False  # its first block is guarded: an error in it runs the step with Caught
+    TOLD: ClassVar[bool] = False  # it is run with QueryFailed, RequestFailed or Caught where what it called failed
     RETESTS: ClassVar[bool] = False  # its head is evaluated more than once (a loop's condition)
 
     @classmethod
