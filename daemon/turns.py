@@ -40,7 +40,8 @@ def standing_of(loaded: LoadedExecution, plan: Plan, given: Mapping[str, Value] 
     its start. Raises UnreadableCheckpoint, and ScriptError for parameters that no variable can hold."""
     state = decode_state(loaded.state_json)
     if loaded.turn == 0:
-        state = begin(plan, {**(given or {}), **state.variables})
+        procedure = state.frames[0].procedure  # a branch, or the handler of an event, begins there
+        state = begin(plan, {**(given or {}), **state.variables}, procedure)
     row = replace(loaded, state_json="")
     return Standing(row, plan, state, loaded.revision, loaded.turn, loaded.status)
 
@@ -198,7 +199,8 @@ class Running:
         wait = state.wait if status == "waiting" else None
         result = self.result.value if isinstance(self.result, Done) and failure is None else None
         requests = tuple([e for e in self.effects if isinstance(e, Request)])
-        extras = extras_of(before.state.wait, wait, signal_of(self.cue), requests, result)
+        waits = state.waits if status == "waiting" else ()
+        extras = extras_of(before.state.waits, waits, signal_of(self.cue), requests, result)
         replies = tuple([e for e in self.effects if isinstance(e, Reply)])
         logs = tuple([e for e in self.effects if isinstance(e, Log)])
         turn = Turn(

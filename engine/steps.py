@@ -164,7 +164,7 @@ NOTHING_KEPT: Mapping[str, Value] = {}
 class Here:
     """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy."""
 
-    __slots__ = ("kept", "lookup", "memo", "moment", "policy", "why")
+    __slots__ = ("everything", "kept", "lookup", "memo", "moment", "policy", "requested", "why")
 
     def __init__(
         self,
@@ -174,7 +174,11 @@ class Here:
         moment: Moment,
         policy: Policy,
         kept: Mapping[str, Value] = NOTHING_KEPT,
+        requested: int = 0,
+        everything: Callable[[], dict[str, Value]] = dict,
     ) -> None:
+        self.requested = requested  # how many requests were made: the next one has the number after it
+        self.everything = everything  # all variables that can be read here, for whoever is given them
         self.kept = kept  # what Keep effects put aside, by key
         self.why = why
         self.memo = memo
@@ -227,6 +231,7 @@ class Section:
 
     parsed: Parsed
     block: Block = ()
+    procedure: str = ""  # the procedure that the statements became, where the kind is APART
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +301,7 @@ class Step(ABC):
     CLOSERS: ClassVar[dict[str, str]] = {}  # words that close the block -> rule of that line
     LOOP: ClassVar[str] = ""  # FOR, DO or WHILE: what EXIT calls it
     CATCHES: ClassVar[bool] = False  # its first block is guarded: an error in it runs the step with Caught
+    APART: ClassVar[bool] = False  # its sections are procedures of the plan, which it names and does not hold
     RETESTS: ClassVar[bool] = False  # its head is evaluated more than once (a loop's condition)
 
     @classmethod
