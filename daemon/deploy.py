@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
+
 from daemon.rows import StoredPlan
 from daemon.settings import Settings
 from daemon.store import EVERY_BOT, Pool, Store
@@ -15,8 +17,10 @@ from daemon.store_deploy import store_scripts
 from daemon.version import stepwell_version
 from engine.codec import encode_plan
 from engine.compiler import compile_script
+from engine.declarations import declarations
 from engine.errors import CompileError, Problem
 from engine.plan import Plan
+from engine.tools import tool_of
 
 SUFFIX = ".bas"
 SOURCE_BYTES_MAX = 1_000_000
@@ -85,6 +89,15 @@ def compile_sources(sources: Mapping[str, str], settings: Settings) -> Deploymen
     return Deployment(tuple(plans), tuple(problems))
 
 
+def tool_json(plan: Plan) -> str | None:
+    """Return what a plan's main script declares of itself as a tool, as JSON, or None."""
+    tool = tool_of(plan)
+    if tool is None:
+        return None
+    told = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
+    return msgspec.json.encode(told).decode()
+
+
 async def deploy(
     store: Store,
     pool: Pool,
@@ -108,7 +121,12 @@ async def deploy(
     if compiled.refused:
         return Deployment((), compiled.problems)
     version = stepwell_version()
-    rows = [StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version) for p in compiled.plans]
+    rows = [
+        StoredPlan(
+            p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version, tool_json(p), declarations(p)
+        )
+        for p in compiled.plans
+    ]
     gone: set[str] = set()
     if withdraw:
         gone = {s.script for s in await store.list_scripts() if s.bot_id == bot_id} - set(sources)

@@ -8,6 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 from engine.effects import Reply, Request
+from engine.steps import Declaration
 from engine.values import Value
 
 Status = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
@@ -117,7 +118,8 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A plan as it is stored: immutable, named by the hash of its sources (path to text)."""
+    """A plan as it is stored: immutable, named by the hash of its sources (path to text). `declared` is what
+    deploying its script registers; it is stored beside the plan."""
 
     hash: str
     script: str
@@ -125,6 +127,8 @@ class StoredPlan:
     plan_json: str
     sources: dict[str, str]
     engine_version: str
+    tool_json: str | None = None
+    declared: tuple[Declaration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

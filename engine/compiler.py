@@ -17,7 +17,9 @@ from engine.dispatch import longest_head
 from engine.errors import CompileError, Problem
 from engine.expressions import names_of
 from engine.grammar import variable_name
-from engine.keywords.calls import Define, Param
+from engine.keywords.calls import Define
+from engine.keywords.exits import ReturnValue
+from engine.keywords.params import Param
 from engine.nesting import Nester
 from engine.plan import Mode, Plan, Procedure
 from engine.raw import Statement
@@ -85,7 +87,13 @@ class _Compilation:
                 parameters = procedure_parameters(statement)
                 body = builder.block(statement.sections[0].body)
                 self.procedures[f"{path}#{name}"] = Procedure(f"{path}#{name}", path, parameters, body)
-        parameters = tuple(s.variable for s in main if isinstance(s, Param))
+        ends = next((i for i, s in enumerate(main) if isinstance(s, ReturnValue)), len(main))
+        for step in main[ends:]:
+            if isinstance(step, Param):
+                offset = builder.source.offset(step.place.line, 1)
+                message = f"PARAM {step.variable} stands behind a RETURN and is never reached"
+                self.warnings.append(builder.source.problem(offset, message, "put it before", warning=True))
+        parameters = tuple(s.variable for s in main[:ends] if isinstance(s, Param))
         self.procedures[path] = Procedure(path, path, parameters, tuple(main), whole_script=True)
 
 

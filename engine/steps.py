@@ -289,6 +289,19 @@ class Misuse(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a script declares by having a statement in it: registered when it is deployed, whether or not it runs.
+
+    `kind` is schedule, webhook, form, tool, …; `name` is unique for the kind in one script; `data` is a JSON
+    object of the kind's own.
+    """
+
+    kind: str
+    name: str
+    data: Value = None
+
+
+@dataclass(frozen=True, slots=True)
 class Step(ABC):
     """One statement of a plan. A subclass is a keyword; its docstring is the keyword's documentation."""
 
@@ -316,6 +329,10 @@ class Step(ABC):
     @abstractmethod
     def run(self, here: Here) -> Move:
         """Return what the step does. Pure; raises ScriptError."""
+
+    def declares(self) -> tuple[Declaration, ...]:
+        """Return what the script is registered for because this statement stands in it."""
+        return ()
 
     def expressions(self) -> Iterator[Expression]:
         """Yield every expression among the step's own fields (not its blocks')."""

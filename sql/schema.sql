@@ -98,8 +98,11 @@ create table workflow_scripts (
     script text not null,
     plan_hash text not null references workflow_plans (hash),
     deployed_at timestamptz not null default workflow_now(),
+    tool jsonb,
     primary key (bot_id, script)
 );
+comment on column workflow_scripts.tool is
+    'what the script declares by PARAM and DESCRIPTION: {"name", "description", "parameters": a JSON schema}; null: nothing';
 comment on column workflow_scripts.bot_id is 'all zeros: the script of every bot that has none of its own by that name';
 
 alter table workflow_executions
@@ -637,6 +640,10 @@ begin
         if found then
             perform workflow_check_bot((select e.bot_id from workflow_executions e where e.id = started));
             return started;
+        end if;
+        -- A schedule starts its script with what it was given when it was set.
+        if workflow_start.start_key is null or workflow_start.start_key not like 'schedule:%' then
+            perform workflow_check_params(workflow_start.script, bot, params);
         end if;
         started := gen_random_uuid();
         insert into workflow_executions (id, bot_id, workflow_name, current_step, state_json, status, created_at, updated_at,
@@ -1205,6 +1212,104 @@ create constraint trigger workflow_child_ended after update of status on workflo
     for each row when (new.parent_id is not null and new.status in ('completed', 'failed', 'cancelled', 'lost')
         and new.status <> old.status)
     execute function workflow_child_ended();
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- Scripts as tools: what a script takes is known where it is started.
+
+-- Whether a value can be what a parameter's schema asks for; the script itself makes it fit exactly.
+create function workflow_fits(schema jsonb, value jsonb) returns boolean
+    immutable language sql set search_path from current
+as $$
+    select case
+        when value is null or value = 'null' then true
+        when schema -> 'enum' is not null and not exists (
+            select from jsonb_array_elements_text(schema -> 'enum') c (choice) where lower(c.choice) = lower(value #>> '{}')) then false
+        else case schema ->> 'type'
+            when 'integer' then value #>> '{}' ~ '^\s*[-+]?\d+(\.0*)?\s*$'
+            when 'number' then value #>> '{}' ~ '^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$'
+            when 'array' then jsonb_typeof(value) = 'array'
+            when 'object' then jsonb_typeof(value) = 'object'
+            else true
+        end
+    end
+$$;
+
+-- Raises for params that a script cannot do with: one it needs is missing, or does not fit its type. The bot server's
+-- param-* settings count as given.
+create function workflow_check_params(script text, bot uuid, params jsonb) returns void
+    stable language plpgsql set search_path from current
+as $$
+declare
+    declared jsonb;
+    given jsonb;
+    wrong text;
+    takes text;
+begin
+    select s.tool -> 'parameters' into declared from workflow_scripts s
+    where s.script = workflow_check_params.script and s.bot_id in (bot, '00000000-0000-0000-0000-000000000000')
+    order by s.bot_id = bot desc limit 1;
+    if declared is null then
+        return;
+    end if;
+    select coalesce(jsonb_object_agg(lower(p.key), p.value), '{}') into given from jsonb_each(coalesce(params, '{}')) p;
+    select string_agg(p.key || coalesce(' (' || (p.value ->> 'type') || ')', ''), ', ' order by p.key) into takes
+    from jsonb_each(declared -> 'properties') p;
+    select name into wrong from jsonb_array_elements_text(declared -> 'required') name
+    where coalesce(given -> name, 'null') = 'null' and coalesce(workflow_bot_parameters(bot) -> name, 'null') = 'null' limit 1;
+    if wrong is not null then
+        raise exception using errcode = 'SW015', message = format('The script %s needs the parameter %s.', script, wrong),
+            hint = format('It takes %s. Make a PARAM that may be missing OPTIONAL, or give it a DEFAULT.', takes);
+    end if;
+    select p.key into wrong from jsonb_each(declared -> 'properties') p where not workflow_fits(p.value, given -> p.key) limit 1;
+    if wrong is not null then
+        raise exception using errcode = 'SW016',
+            message = format('The parameter %s of %s does not fit: %s.', wrong, script, left((given -> wrong)::text, 200)),
+            hint = format('It must be %s.', coalesce('one of ' || (declared -> 'properties' -> wrong ->> 'enum'), 'a value of the type '
+                || (declared -> 'properties' -> wrong ->> 'type')));
+    end if;
+end
+$$;
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- What scripts declare by standing there: deploying a script registers it, withdrawing the script takes it back.
+
+create table workflow_declarations (
+    bot_id uuid not null,
+    script text not null,
+    kind text not null,
+    name text not null,
+    data jsonb,
+    declared_at timestamptz not null default workflow_now(),
+    primary key (bot_id, script, kind, name),
+    foreign key (bot_id, script) references workflow_scripts (bot_id, script) on delete cascade
+);
+create index workflow_declarations_named on workflow_declarations (kind, name);
+comment on table workflow_declarations is
+    'What deployed scripts declare: kind is schedule, webhook, form, tool. bot_id of zeros: for every bot.';
+
+-- Makes the declarations of a script exactly these: an array of {"kind", "name", "data"}. Returns whether that changed any.
+create function workflow_declare(bot uuid, script text, declared jsonb) returns boolean
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    gone bigint;
+    changed bigint;
+begin
+    delete from workflow_declarations d
+    where d.bot_id = bot and d.script = workflow_declare.script and not exists (
+        select from jsonb_array_elements(declared) n where n ->> 'kind' = d.kind and n ->> 'name' = d.name);
+    get diagnostics gone = row_count;
+    insert into workflow_declarations as d (bot_id, script, kind, name, data)
+    select bot, workflow_declare.script, n ->> 'kind', n ->> 'name', n -> 'data' from jsonb_array_elements(declared) n
+    on conflict (bot_id, script, kind, name) do update set data = excluded.data, declared_at = excluded.declared_at
+        where d.data is distinct from excluded.data;
+    get diagnostics changed = row_count;
+    return gone + changed > 0;
+end
+$$;
 
 
 -- ----------------------------------------------------------------------------------------------------

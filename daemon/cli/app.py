@@ -44,6 +44,7 @@ COMMANDS = (
     Command("chat", "Talk to a script over the real daemon and database.", WRITE),
     Command("test", "Play .chat files against their scripts, with a virtual clock.", WRITE),
     Command("keywords", "Explain the keywords of the dialect, or one of them.", WRITE),
+    Command("tools", "List what scripts and language models may call, with JSON schemas.", WRITE),
     Command("start", "Start a script for a session.", TALK),
     Command("send", "Say something to a session.", TALK),
     Command("ps", "List conversations.", TALK),

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from daemon.chats import BotSays, UserSays, entry_lines
+from daemon.chat_entries import BotSays, UserSays, entry_lines
 from daemon.cli.database import Stores, ask, find_one
 from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options

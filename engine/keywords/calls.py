@@ -15,7 +15,6 @@ from engine.steps import (
     Here,
     Misuse,
     Move,
-    Next,
     Resumed,
     Returned,
     Step,
@@ -119,43 +118,3 @@ class Define(Step):
 
     def run(self, here: Here) -> Move:
         return NEXT
-
-
-@dataclass(frozen=True, slots=True)
-class Param(Step):
-    """Declare what the script is given: `PARAM name [AS type] [LIKE example] [DESCRIPTION d] [DEFAULT e]`.
-
-    Missing is DEFAULT, else NULL. Arguments of `CALL "script.bas", …` follow the order of the PARAMs.
-
-    ```basic
-    PARAM colour AS STRING LIKE "red" DESCRIPTION "The colour of the car" DEFAULT "blue"
-    TALK "A ${colour} car"
-    ```
-    ```chat
-    bot: A blue car
-    ```
-    """
-
-    variable: str
-    default: Expression | None
-
-    HEADS: ClassVar[tuple[str, ...]] = ("PARAM",)
-    GRAMMAR: ClassVar[str] = """
-        param: "PARAM"i NAME param_clause*
-        ?param_clause: param_as | param_like | param_description | param_default | param_optional
-        param_as: "AS"i NAME
-        param_like: "LIKE"i expression
-        param_description: "DESCRIPTION"i expression
-        param_default: "DEFAULT"i expression
-        param_optional: "OPTIONAL"i
-    """
-
-    @classmethod
-    def build(cls, written: Written) -> Self:
-        parsed = written.parsed
-        return cls(written.place, parsed.words()[0].lower(), parsed.expression_of("param_default"))
-
-    def run(self, here: Here) -> Move:
-        if here.lookup(self.variable) is not None or self.default is None:
-            return NEXT
-        return Next(sets=(here.assignment(Target(self.variable), here.value(self.default)),))

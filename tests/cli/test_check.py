@@ -121,3 +121,24 @@ def test_the_reference_page_is_what_the_keywords_say() -> None:
     assert page == keywords.render_markdown(keywords.known_keywords()), (
         "write it anew: stepwell keywords --markdown > docs/keywords.md"
     )
+
+
+def test_tools_are_listed_in_the_shapes_that_programs_take(stepwell: Command, tmp_path: Path) -> None:
+    (tmp_path / "stepwell.toml").write_text(
+        '[tools.create]\nkind = "sql"\nfunction = "create_ticket"\nparameters = ["text"]\ndescription = "Open a ticket"\n'
+    )
+    (tmp_path / "weather.bas").write_text(
+        "DESCRIPTION Says the weather\nPARAM city AS STRING\nPARAM days AS INTEGER DEFAULT 1\n"
+    )
+    (tmp_path / "plain.bas").write_text('TALK "no tool"\n')
+    listed = stepwell("tools")
+    assert listed.status == 0 and "city, [days]" in listed.out and "Open a ticket" in listed.out
+    assert "plain" not in listed.out
+    create, weather = stepwell("tools", "--as", "openai").document()
+    assert create["function"]["parameters"]["required"] == ["text"]
+    assert weather["type"] == "function" and weather["function"]["name"] == "weather"
+    assert weather["function"]["parameters"]["properties"]["days"] == {"type": "integer", "default": 1}
+    assert [t["inputSchema"]["type"] for t in stepwell("tools", "--as", "mcp").document()] == ["object", "object"]
+    (tmp_path / "bad.bas").write_text("TLAK\n")
+    told = stepwell("tools", "--as", "json")
+    assert told.status == 1 and "1 script does not compile" in told.err and len(told.document()) == 2

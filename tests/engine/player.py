@@ -9,19 +9,41 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from daemon.chat_entries import (
+    Decides,
+    Driver,
+    Ends,
+    Entry,
+    Publishes,
+    TimePasses,
+    UserSays,
+    compared,
+    differing,
+    entry_lines,
+    staged,
+)
+from daemon.chat_givens import Asks, GivenFailure, Givens, asked_of
+from daemon.chats import parse_chat
 from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
-from engine.effects import Effect, Log, Query, Reply
-from engine.events import Event, MessageReceived, QueryAnswered, QueryFailed, TimedOut
+from engine.effects import Effect, Log, Query, Reply, Request
+from engine.events import (
+    Event,
+    EventPublished,
+    MessageReceived,
+    QueryAnswered,
+    QueryFailed,
+    RequestCompleted,
+    RequestFailed,
+    TimedOut,
+)
 from engine.expressions import Moment
 from engine.plan import Plan
 from engine.policy import Policy
 from engine.state import ExecutionState, decode_state, encode_state
 from engine.stepper import Continue, Done, Suspend, advance, begin, deliver
 from engine.values import Value
-from engine.waits import ForMessage, deadline_of
-
-SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+from engine.waits import ForEvent, ForRequest, deadline_of, parts_of, question_of
 
 Answer = Callable[[Query], Value]
 
@@ -45,6 +67,10 @@ class Player:
     state: ExecutionState = field(init=False)
     memory: dict[tuple[str, str], Value] = field(default_factory=dict)
     random: random.Random = field(default_factory=lambda: random.Random(7))
+    givens: Givens = field(default_factory=Givens)
+    requests: dict[int, Request] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    shown_kinds: frozenset[str] = frozenset()  # the kinds of request that the transcript shows
 
     def __post_init__(self) -> None:
         self.state = begin(self.plan)
@@ -67,7 +93,11 @@ class Player:
                     self.reload()
                 case Suspend():
                     self.reload()
-                    return
+                    event = self.outcome()
+                    if event is None:
+                        return
+                    self.state = deliver(self.state, event)
+                    used = 0
                 case Done():
                     self.done = result
                     if result.failure:
@@ -90,6 +120,66 @@ class Player:
         except Refused as error:
             return QueryFailed(str(error))
 
+    def outcome(self) -> Event | None:
+        """Return what ends the wait at once, without anybody's doing: the answer of a request that a line gives.
+
+        Waits for children are not played here. Approvals wait for a line that decides.
+        """
+        for part in parts_of(self.state.wait):
+            request = self.requests.pop(part.number, None) if isinstance(part, ForRequest) else None
+            if request is None:
+                continue
+            if request.kind == "approval":
+                self.requests[request.number] = request
+                continue
+            return self.performed(request)
+        return None
+
+    def performed(self, request: Request) -> Event:
+        assert isinstance(request.payload, dict)
+        try:
+            return RequestCompleted(request.number, self.givens.answer(request.kind, request.payload))
+        except GivenFailure as failure:
+            if failure.missing:
+                self.remarks.append(failure.message)
+                self.transcript.append(f"# {failure.message}")
+            return RequestFailed(request.number, failure.message)
+
+    def drive(self, driver: Driver) -> None:
+        """Have happen what a line of a chat says."""
+        match driver:
+            case UserSays(text=text):
+                self.hear(text)
+            case TimePasses(length=length, written=written):
+                self.transcript.append(written)
+                self.after(length)
+            case Publishes():
+                self.transcript += entry_lines(driver)
+                self.publish(driver)
+            case Decides():
+                self.transcript += entry_lines(driver)
+                self.decide(driver)
+
+    def publish(self, event: Publishes) -> None:
+        """Publish an event: whoever waits for it hears it."""
+        if any(isinstance(p, ForEvent) and p.name == event.name.lower() for p in parts_of(self.state.wait)):
+            self.state = deliver(self.state, EventPublished(event.name.lower(), event.data))
+            self.run()
+
+    def decide(self, decision: Decides) -> None:
+        """Answer the open approval."""
+        for part in parts_of(self.state.wait):
+            if isinstance(part, ForRequest) and part.kind == "approval":
+                answer: Value = {
+                    "decision": "approved" if decision.approved else "rejected",
+                    "by": decision.by,
+                    "comment": decision.comment,
+                }
+                self.state = deliver(self.state, RequestCompleted(part.number, answer))
+                self.run()
+                return
+        self.transcript.append("# no approval is open")
+
     def say(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
             match effect:
@@ -102,12 +192,16 @@ class Player:
                         self.transcript.append(" ".join(f"[{s.label}]" for s in suggestions))
                 case Log(text=text):
                     self.logs.append(text)
+                case Request(kind=kind, payload=dict(payload)):
+                    self.requests[effect.number] = effect
+                    if kind in self.shown_kinds:
+                        self.transcript += entry_lines(asked_of(kind, payload))
                 case _:
                     pass
 
     def hear(self, text: str) -> None:
         """Deliver what the user says; the execution must wait for it."""
-        assert isinstance(self.state.wait, ForMessage), self.transcript
+        assert question_of(self.state.wait) is not None, self.transcript
         self.transcript.append(f"user: {text}".rstrip())
         self.state = deliver(self.state, MessageReceived(text))
         self.run()
@@ -125,21 +219,40 @@ class Player:
         self.now = end
 
 
-def play(source: str, chat: str = "", **options: object) -> list[str]:
-    """Return the transcript of a script against the user lines of a chat."""
+def played(source: str, chat: str = "", **options: object) -> tuple[Player, tuple[Entry, ...]]:
+    """Play a script against the lines of a chat; return the player, and what the chat says."""
     script = compile_script("test.bas", {"test.bas": source}, tools=("create",))
     again = decode_plan(encode_plan(script))
     assert again == script and again.hash == script.hash
+    entries = parse_chat(chat).entries if chat.strip() else ()
     player = Player(again, **options)  # type: ignore[arg-type]
-    player.run()
-    for line in chat.splitlines():
-        line = line.strip()
-        if match := re.fullmatch(r"after (\d+) (second|minute|hour|day)s?", line):
-            player.transcript.append(line)
-            player.after(timedelta(seconds=int(match[1]) * SECONDS[match[2]]))
-        elif line.startswith("user:"):
-            player.hear(line[5:].strip())
-    return player.transcript
+    asked = frozenset(entry.kind for entry in entries if isinstance(entry, Asks))
+    player.shown_kinds = asked
+    for driver, answers in staged(entries):
+        for given in answers:
+            player.givens.add(given)
+        if driver is None:
+            player.run()
+        else:
+            player.drive(driver)
+    return player, entries
+
+
+def play(source: str, chat: str = "", **options: object) -> list[str]:
+    """Return the transcript of a script against the lines of a chat that drive it."""
+    return played(source, chat, **options)[0].transcript
+
+
+def difference(source: str, chat: str) -> str:
+    """Return "" where a script gives the conversation of a chat, else both of them."""
+    player, expected = played(source, chat)
+    lines = ["fails: " + line[8:] if line.startswith("failed: ") else line for line in player.transcript]
+    actual = parse_chat("\n".join(lines) or "ends").entries
+    if player.done and not player.done.failure and lines:
+        actual = (*actual, Ends())
+    if differing(*compared(expected, actual)) is None and not player.remarks:
+        return ""
+    return "\n".join(["expected:", *chat.splitlines(), "", "actual:", *player.transcript])
 
 
 def examples(docstring: str) -> Iterator[tuple[str, str]]:
