@@ -42,17 +42,6 @@ comment on column workflow_event_waits.number is 'names the wait in its executio
 create index workflow_event_waits_name on workflow_event_waits (event_name, since);
 create index workflow_signals_event on workflow_signals (message) where kind = 'event';
 
--- What starts a script from outside, as its declarations said when it was deployed.
-create table workflow_triggers (
-    bot_id uuid not null,
-    kind text not null check (kind in ('webhook', 'form', 'trigger', 'table', 'email', 'event')),
-    name text not null,
-    script text not null,
-    procedure text not null default '',
-    primary key (bot_id, script, kind, name, procedure)
-);
-comment on column workflow_triggers.name is 'in lower case; of a form it may be empty: any form';
-create index workflow_triggers_name on workflow_triggers (name, kind);
 
 
 -- ----------------------------------------------------------------------------------------------------
@@ -111,9 +100,9 @@ begin
     end loop;
     if not first_only then
         for starter in
-            select t.script, t.procedure, t.bot_id from workflow_triggers t
-            where t.kind = 'event' and t.name = wanted and (bot = every_bot or t.bot_id in (bot, every_bot))
-            order by t.bot_id, t.script, t.procedure
+            select d.script, coalesce(d.data ->> 'procedure', '') as procedure, d.bot_id from workflow_declarations d
+            where d.kind = 'event' and d.name = wanted and (bot = every_bot or d.bot_id in (bot, every_bot))
+            order by d.bot_id, d.script
         loop
             perform workflow_start_triggered(starter.script, case when starter.bot_id = every_bot then bot else starter.bot_id end,
                 jsonb_build_object('event', wanted, 'event_data', data), null, starter.procedure,
@@ -476,31 +465,33 @@ as $$
 #variable_conflict use_column
 declare
     every_bot constant uuid := '00000000-0000-0000-0000-000000000000';
+    kinds constant text[] := array['webhook', 'form', 'trigger', 'table', 'email'];
     named constant text := workflow_check_name(workflow_trigger.name, 'A trigger');
     bot uuid := workflow_trigger.bot_id;
     given constant jsonb := case when jsonb_typeof(data) = 'object' then data else '{}' end;
     starter record;
     near text;
-    some boolean := false;
+    begun boolean := false;
 begin
     if bot is null and cardinality(workflow_bots_of_caller()) = 1 then
         bot := (workflow_bots_of_caller())[1];
     end if;
     for starter in
-        select distinct on (t.script) t.script, t.bot_id, t.procedure from workflow_triggers t
-        where t.kind <> 'event' and (t.name = named or t.kind = 'form' and t.name = '')
-            and t.bot_id in (coalesce(bot, every_bot), every_bot)
-        order by t.script, t.bot_id <> every_bot desc
+        select distinct on (d.script) d.script, d.bot_id, coalesce(d.data ->> 'procedure', '') as procedure
+        from workflow_declarations d
+        where d.kind = any (kinds) and (d.name = named or d.kind = 'form' and d.name = '')
+            and d.bot_id in (coalesce(bot, every_bot), every_bot)
+        order by d.script, d.bot_id <> every_bot desc
     loop
-        some := true;
+        begun := true;
         return next workflow_start_triggered(starter.script, case when starter.bot_id = every_bot then bot else starter.bot_id end,
             given || jsonb_build_object('trigger', named, 'trigger_data', data), workflow_trigger.session_id, starter.procedure,
             workflow_trigger.start_key || ' ' || starter.script);
     end loop;
-    if not some then
+    if not begun then
         select string_agg(c.name, ', ') into near from (
-            select distinct t.name, workflow_likeness(t.name, named) as likeness from workflow_triggers t
-            where t.kind <> 'event' and t.bot_id in (coalesce(bot, every_bot), every_bot) order by likeness desc, t.name limit 3
+            select distinct d.name, workflow_likeness(d.name, named) as likeness from workflow_declarations d
+            where d.kind = any (kinds) and d.bot_id in (coalesce(bot, every_bot), every_bot) order by likeness desc, d.name limit 3
         ) c;
         raise exception using errcode = 'SW035', message = format('No script is started by %L.', named),
             hint = coalesce('Scripts are started by: ' || near || '.', 'A script says so with WEBHOOK, ON FORM SUBMIT or TRIGGER.');
