@@ -122,9 +122,7 @@ async def deploy(
         return Deployment((), compiled.problems)
     version = stepwell_version()
     rows = [
-        StoredPlan(
-            p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version, tool_json(p), declarations(p)
-        )
+        StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version, tool_json(p), declarations(p))
         for p in compiled.plans
     ]
     gone: set[str] = set()

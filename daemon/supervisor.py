@@ -314,8 +314,9 @@ class Supervisor:
         if self._actors.get(actor.id) is actor:
             del self._actors[actor.id]
         mailbox: Mailbox = actor.mailbox
-        if mailbox.messages or mailbox.signals or actor.in_hand is not None:
-            self._held.difference_update([*(m.id for m in mailbox.messages), *(s.id for s in (*mailbox.signals, *mailbox.later))])
+        left = (*mailbox.messages, *mailbox.signals, *mailbox.later)
+        if left or actor.in_hand is not None:
+            self._held.difference_update([item.id for item in left])
             self._held.discard(actor.in_hand or 0)
             self._look_again(actor.standing.row.session_id)
             self.due_bell.ring()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from engine.effects import Effect, Handle, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
+from engine.effects import Effect, Handle, Keep, Log, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
 from engine.events import (
     ChildEnded,
