@@ -107,7 +107,9 @@ class Builder:
             if statement.kind.APART:
                 self.line = self.source.place(section.line.start)[0]
                 own = self.parsed(section.parsed) if index else parsed
-                built.append(Section(own, (), self.procedure(section.body, f"{place.number}.{index}")))
+                empty = index == 0 and bool(statement.kind.SECTIONS) and not section.body
+                name = "" if empty else self.procedure(section.body, f"{place.number}.{index}")
+                built.append(Section(own, (), name))
                 continue
             if index == 0:
                 built.append(Section(parsed, self.block(section.body)))
