@@ -30,5 +30,5 @@ with recursive lanes (kind, lane) as (
 )
 update workflow_requests r set status = 'taken', taken_by = $1, lease_until = null, attempts = r.attempts + 1
 from picked where r.id = picked.id
-returning r.id, r.execution_id, r.number, r.bot_id, r.session_id, r.kind, r.payload, r.attempts, r.deadline, workflow_now() as now,
-    picked.lanes
+returning r.id, r.execution_id, r.number, r.bot_id, r.session_id, r.kind, r.payload, r.attempts, r.deadline, r.created_at,
+    workflow_now() as now, picked.lanes
