@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import Problem
@@ -14,6 +14,7 @@ from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If
 from engine.keywords.exits import Exit
+from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
 from engine.keywords.memory import GetBotMemory
 from engine.lifting import Lifter, placed
@@ -21,6 +22,7 @@ from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget,
 from engine.registry import expression_reader
 from engine.source import Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
+from engine.web_requests import is_address
 
 
 @dataclass(slots=True)
@@ -33,11 +35,13 @@ class Numbers:
 
 @dataclass(slots=True)
 class Names:
-    """What a call may mean in a script: its procedures (name to number of parameters), tools, scripts."""
+    """What a call may mean in a script: its procedures (name to number of parameters), tools (name to kind), scripts;
+    `variables` are those it gives a value, which may hold an address."""
 
     procedures: dict[str, int]
-    tools: Collection[str]
+    tools: Mapping[str, str]
     scripts: Callable[[str], str | None]  # what an author wrote -> the path of the script it means
+    variables: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -140,19 +144,18 @@ class Builder:
         match first.node:
             case ast.Call(func=ast.Name(id=name), args=own) if not name.startswith(("$", ".")):
                 arguments = [*own, *arguments]
-            case ast.Name(id=name):
+            case ast.Name(id=name) if self.is_callable(name) or name not in self.names.variables:
                 pass
-            case ast.Constant(value=str(name)):
+            case ast.Constant(value=str(name)) if not is_address(name):
                 self.call_script(first, name, arguments, into)
                 return
             case _:
-                raise Misuse("CALL needs the name of a procedure, a tool or a script", 'CALL "other.bas", x')
+                self.call_address(first, arguments, into)
+                return
         lifted = [self.lifted(a) for a in arguments]
         self.add_call(name, first.node, lifted, into)
 
     def call_script(self, first: RawExpression, name: str, arguments: list[ast.expr], into: Target | None) -> None:
-        if name.startswith(("http://", "https://", "/")):
-            raise Misuse("this version does not call addresses of the web", "its HTTP statements come later")
         path = self.names.scripts(name)
         values = tuple(self.lifted(a) for a in arguments)
         if path is None:
@@ -163,7 +166,20 @@ class Builder:
         self.called_scripts.append(path)
         self.out.append(CallProcedure(self.place(), path, values, into))
 
+    def call_address(self, first: RawExpression, arguments: list[ast.expr], into: Target | None) -> None:
+        """Build CALL of what is, or turns out to be, an address of the web."""
+        if len(arguments) > 1:
+            message = "an address is called with one value, which is sent to it"
+            raise Misuse(message, "send several as an object: { a: 1, b: 2 }")
+        body = self.lifted(arguments[0]) if arguments else None
+        self.out.append(CallAddress(self.place(), self.expression(first), body, into))
+
     # ── calls by name ──
+
+    def is_callable(self, name: str) -> bool:
+        """Tell whether a name is that of a procedure, a tool or a script."""
+        names = self.names
+        return name in names.procedures or name in names.tools or names.scripts(name) is not None
 
     def is_effectful(self, name: str) -> bool:
         """Tell whether a call of this name must be a step: procedures come before pure functions."""
@@ -180,7 +196,7 @@ class Builder:
                 raise Misuse(f"{name} takes {count} argument{'s' * (count != 1)} and is given {len(values)}")
             self.out.append(CallProcedure(self.place(), f"{self.source.name}#{name}", values, into))
         elif name in self.names.tools:
-            self.out.append(CallTool(self.place(), name, values, into))
+            self.out.append(CallTool(self.place(), name, values, into, self.names.tools[name]))
         elif name in ("get_bot_memory", "getbotmemory") and len(values) == 1:
             self.out.append(GetBotMemory(self.place(), values[0], into))
         elif (path := self.names.scripts(name)) is not None:

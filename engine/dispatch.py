@@ -37,7 +37,7 @@ _ACCESS = r"(?:\s*(?:\?\.|\.)\s*[^\W\d]\w*\$?|\s*\[(?:[^\[\]]|\[[^\[\]]*\])*\])*
 _ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
-_OPERATOR = re.compile(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
+_OPERATOR = re.compile(r"\[|\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
 _BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
 _CHANGING_METHODS = ("push", "append", "splice")

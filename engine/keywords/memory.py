@@ -9,7 +9,7 @@ from engine.effects import Query
 from engine.errors import ScriptError
 from engine.events import QueryAnswered
 from engine.expressions import Expression
-from engine.steps import NEXT, Ask, Here, Misuse, Move, Resumed, Step, Target, Written, constant_of
+from engine.steps import NEXT, Ask, Here, Move, Resumed, Step, Target, Written
 from engine.values import to_text
 
 SCOPES = ("session", "user")
@@ -52,10 +52,10 @@ class SetSession(Step):
 
 @dataclass(frozen=True, slots=True)
 class GetSession(Step):
-    """Read what the session keeps: `x = GET "session.k"`, `x = GET SESSION "k"`. Absent is NULL.
+    """Read what the session keeps: `x = GET SESSION "k"`, the same as `x = GET "session.k"`. Absent is NULL.
 
     ```basic
-    seen = GET "session.seen"
+    seen = GET SESSION "seen"
     IF seen IS NULL THEN TALK "first visit"
     ```
     ```chat
@@ -66,21 +66,15 @@ class GetSession(Step):
     key: Expression
     into: Target | None
 
-    HEADS: ClassVar[tuple[str, ...]] = ('GET "', "GET SESSION")
+    HEADS: ClassVar[tuple[str, ...]] = ("GET SESSION",)
     GRAMMAR: ClassVar[str] = """
-        get_session: "GET"i ["SESSION"i] expression
+        get_session: "GET"i "SESSION"i expression
     """
     RESULT: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
         key = written.parsed.expressions()[0]
-        text = constant_of(key)
-        if isinstance(text, str) and ("/" in text or ("." in text and text.split(".")[0].lower() not in SCOPES)):
-            raise Misuse(
-                "this version reads only variables of the session with GET, not the web or files",
-                'for example: x = GET "session.city"',
-            )
         return cls(written.place, key, written.into)
 
     def run(self, here: Here) -> Move:
