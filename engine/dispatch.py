@@ -216,7 +216,8 @@ class LineReader:
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
         head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not _OPERATOR.match(right[len(head) :]):
+        rest = right[len(head.rstrip(' "')) :] if head is not None else ""
+        if head is not None and not _OPERATOR.match(rest) and not goes_on_behind_call(rest):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
         try:
@@ -294,12 +295,28 @@ def normal_head(head: str, text: str) -> str:
     if not match:
         return text
     begin, rest = match[0].replace("_", " "), text[match.end() :]
-    inner = rest.strip()
-    if "_" in match[0] and inner.startswith("(") and inner.endswith(")"):
-        at = rest.index("(")
-        end = rest.rindex(")")
+    at = rest.find("(")
+    called = at == 0 or ("_" in match[0] and at > 0 and not rest[:at].strip())
+    end = closing_bracket(rest, at) if called else None
+    if end is not None and not rest[end + 1 :].strip():
         rest = rest[:at] + " " + rest[at + 1 : end] + " " + rest[end + 1 :]
     return begin + rest
+
+
+def closing_bracket(text: str, at: int) -> int | None:
+    """Return where the bracket that opens at `at` closes, or None. Strings are masked and hold none."""
+    depth = 0
+    for index in range(at, len(text)):
+        depth += (text[index] in "([{") - (text[index] in ")]}")
+        if depth == 0:
+            return index
+    return None
+
+
+def goes_on_behind_call(rest: str) -> bool:
+    """Tell whether what follows a keyword is brackets and more, as in `GET(url).rate`: an expression that calls it."""
+    end = closing_bracket(rest, 0) if rest.startswith("(") else None
+    return end is not None and bool(_OPERATOR.match(rest[end + 1 :])) and bool(rest[end + 1 :].strip())
 
 
 def _constant(value: str, source: Source, offset: int) -> ast.expr:
