@@ -60,6 +60,7 @@ def policy_of(settings: Settings) -> Policy:
         call_depth_max=settings.limits.call_depth_max,
         state_bytes_max=settings.limits.state_bytes_max,
         hear_tries=hear.tries,
+        llm_tool_rounds_max=settings.llm.tool_rounds_max,
         keyword_seconds_max=settings.requests.keyword_seconds_max,
         language=language,
         sentences=sentences,
@@ -215,7 +216,8 @@ class Daemon:
                 messages = await self.store.fetch_messages(supervisor.held, 1)
                 due = await self.store.fetch_due(supervisor.held_due, 1)
                 signals = await self.store.fetch_signals(supervisor.held, 1)
-                if not messages and not due and not signals and not self._moving():
+                told = await self.store.tell_events(supervisor.events_awaited)
+                if not messages and not due and not signals and not told and not self._moving():
                     return
                 self.look()
             await asyncio.sleep(IDLE_POLL_SECONDS)

@@ -96,6 +96,7 @@ class _Compilation:
                 offset = builder.source.offset(step.place.line, 1)
                 message = f"PARAM {step.variable} stands behind a RETURN and is never reached"
                 self.warnings.append(builder.source.problem(offset, message, "put it before", warning=True))
+        self.procedures.update((p.name, p) for p in builder.apart)
         parameters = tuple(s.variable for s in main[:ends] if isinstance(s, Param))
         self.procedures[path] = Procedure(path, path, parameters, tuple(main), whole_script=True)
 
@@ -111,7 +112,8 @@ def compile_script(
     """Return the plan of a script; `sources` maps the paths of its bot's scripts to their texts.
 
     `tools` are the names the configuration declares, by their kinds (sql where only names are given). `injected` are
-    names that the bot server gives, which raise no warning. Raises CompileError with every error of every script that the plan needs.
+    names that the bot server gives, which raise no warning. Raises CompileError with every error of every script that
+    the plan needs.
     """
     kinds = tools if isinstance(tools, Mapping) else dict.fromkeys(tools, "sql")
     compilation = _Compilation(sources, {name.lower(): kind for name, kind in kinds.items()}, injected)

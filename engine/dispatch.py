@@ -38,6 +38,7 @@ _ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
 _OPERATOR = re.compile(r"\[|\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
+_AFTER_CALL = re.compile(r"\s*(?:[-+*/^=<>&.?\[]|(?:AND|OR|MOD)\b)", re.IGNORECASE)
 _BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
 _CHANGING_METHODS = ("push", "append", "splice")
@@ -216,8 +217,7 @@ class LineReader:
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
         head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        rest = right[len(head.rstrip(' "')) :] if head is not None else ""
-        if head is not None and not _OPERATOR.match(rest) and not goes_on_behind_call(rest):
+        if head is not None and not _goes_on_as_expression(right[len(head.rstrip(' "')) :]):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
         try:
@@ -278,6 +278,15 @@ class LineReader:
         return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
 
 
+def _goes_on_as_expression(rest: str) -> bool:
+    """Tell whether the words of a keyword, with `rest` behind them, are a name here: an operator follows them, or
+    follows the brackets of their call, as in `LLM("a") + LLM("b")` and `GET(url).rate`."""
+    end = closing_bracket(rest, 0) if rest.startswith("(") else None
+    if end is not None and _AFTER_CALL.match(rest, end + 1):
+        return True
+    return _OPERATOR.match(rest) is not None
+
+
 def target_of(node: ast.expr, offset: int) -> RawTarget | None:
     """Return the place that an expression reads as the target of an assignment, or None."""
     path: list[RawExpression] = []
@@ -311,12 +320,6 @@ def closing_bracket(text: str, at: int) -> int | None:
         if depth == 0:
             return index
     return None
-
-
-def goes_on_behind_call(rest: str) -> bool:
-    """Tell whether what follows a keyword is brackets and more, as in `GET(url).rate`: an expression that calls it."""
-    end = closing_bracket(rest, 0) if rest.startswith("(") else None
-    return end is not None and bool(_OPERATOR.match(rest[end + 1 :])) and bool(rest[end + 1 :].strip())
 
 
 def _constant(value: str, source: Source, offset: int) -> ast.expr:
