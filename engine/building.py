@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.calling import call_text, called_head, line_at
 from engine.dispatch import LineReader
 from engine.errors import Problem
 from engine.expressions import Expression, is_pure_function
-from engine.grammar import Syntax, variable_name
+from engine.grammar import Syntax
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If
@@ -20,31 +20,13 @@ from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
 from engine.keywords.llm import Llm, Rewrite
 from engine.lifting import Lifter, placed
+from engine.names import Names, Numbers
 from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
 from engine.source import LogicalLine, Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
 from engine.web_requests import is_address
-
-
-@dataclass(slots=True)
-class Numbers:
-    """The counters of one plan: step numbers in reading order, and names for lifted results."""
-
-    steps: int = 0
-    temporaries: int = 0
-
-
-@dataclass(slots=True)
-class Names:
-    """What a call may mean in a script: its procedures (name to number of parameters), tools (name to kind), scripts;
-    `variables` are those it gives a value, which may hold an address."""
-
-    procedures: dict[str, int]
-    tools: Mapping[str, str]
-    scripts: Callable[[str], str | None]  # what an author wrote -> the path of the script it means
-    variables: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -170,7 +152,7 @@ class Builder:
         match first.node:
             case ast.Call(func=ast.Name(id=name), args=own) if not name.startswith(("$", ".")):
                 arguments = [*own, *arguments]
-            case ast.Name(id=name) if self.is_callable(name) or name not in self.names.variables:
+            case ast.Name(id=name) if self.names.callable(name) or name not in self.names.variables:
                 pass
             case ast.Constant(value=str(name)) if not is_address(name):
                 self.call_script(first, name, arguments, into)
@@ -227,11 +209,6 @@ class Builder:
         return True
 
     # ── calls by name ──
-
-    def is_callable(self, name: str) -> bool:
-        """Tell whether a name is that of a procedure, a tool or a script."""
-        names = self.names
-        return name in names.procedures or name in names.tools or names.scripts(name) is not None
 
     def is_effectful(self, name: str) -> bool:
         """Tell whether a call of this name must be a step: procedures come before pure functions."""
@@ -399,14 +376,3 @@ class Builder:
                 branches.append(tuple(self.out))
         self.out = outer
         self.out.append(If(place, (self.made(condition, ""),), tuple(branches)))
-
-
-def procedure_name(statement: Statement) -> str:
-    """Return the name a SUB or FUNCTION line declares."""
-    return variable_name(next(p for p in statement.parsed.parts if isinstance(p, str)))
-
-
-def procedure_parameters(statement: Statement) -> tuple[str, ...]:
-    """Return the parameters a SUB or FUNCTION line declares."""
-    rules = [p for p in statement.parsed.parts if isinstance(p, RawParsed) and p.rule == "define_parameter"]
-    return tuple(variable_name(next(p for p in r.parts if isinstance(p, str))) for r in rules)

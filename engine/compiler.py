@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from engine.building import Builder, Names, Numbers, procedure_name, procedure_parameters
+from engine.building import Builder
 from engine.dispatch import longest_head
 from engine.errors import CompileError, Problem
 from engine.expressions import names_of
@@ -20,6 +20,7 @@ from engine.grammar import variable_name
 from engine.keywords.calls import Define
 from engine.keywords.exits import ReturnValue
 from engine.keywords.params import Param
+from engine.names import Names, Numbers, procedure_name, procedure_parameters
 from engine.nesting import Nester
 from engine.phrases import given_names
 from engine.plan import Mode, Plan, Procedure
