@@ -32,7 +32,7 @@ from daemon.performing import Performer
 from daemon.plans import Plans
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
-from daemon.settings import Settings, SqlTool
+from daemon.settings import HttpTool, Settings, SqlTool
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
@@ -65,6 +65,9 @@ def policy_of(settings: Settings) -> Policy:
         language=language,
         sentences=sentences,
         reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},
+        tools_in_doubt={
+            n.lower(): t.in_doubt for n, t in settings.tools.items() if isinstance(t, HttpTool) and t.in_doubt
+        },
     )
 
 
