@@ -15,7 +15,7 @@ from daemon.offered_tools import OfferedTool, ToolBook
 from daemon.performers.llm import LlmPerformer
 from daemon.performers.llm_wire import error_of, read_answer, retry_after, wire_names
 from daemon.performing import AttemptFailed, TakenRequest
-from daemon.settings import Tool
+from daemon.settings import SqlTool
 from daemon.settings_world import Llm
 from engine.values import check_value
 from tests.daemon.chat_endpoint import ChatEndpoint, Say, chat_endpoint, completion
@@ -274,7 +274,7 @@ async def test_the_book_knows_the_configured_tools_and_the_scripts() -> None:
     async def find(bot_id: UUID, name: str) -> OfferedTool | None:
         return WEATHER if name == "weather" else None
 
-    tools = {"Create": Tool(kind="sql", function="create_ticket", parameters=("description",), description="Open one.")}
+    tools = {"Create": SqlTool(function="create_ticket", parameters=("description",), description="Open one.")}
     book = ToolBook(tools, find_script=find)
     create, weather = await book.resolve(["CREATE", "nothing", "create", "weather"], uuid4())
     assert (create.name, create.kind, create.description) == ("create", "sql", "Open one.")
