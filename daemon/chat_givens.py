@@ -208,9 +208,10 @@ def asked_of(kind: str, payload: Mapping[str, Value]) -> Asks:
             return Asks(kind, f"{_text(payload.get('tool'))} {_json(payload.get('arguments'))}")
         case _:
             arguments = payload.get("arguments")
+            everything: Value = {**payload}
             if not isinstance(arguments, list):
-                return Asks(kind, _json({**payload}))
-            rest = {k: v for k, v in payload.items() if k not in ("arguments", "words", "keyword") and v}
+                return Asks(kind, _json(everything))
+            rest: Value = {k: v for k, v in payload.items() if k not in ("arguments", "words", "keyword") and v}
             return Asks(kind, " ".join([", ".join(map(_json, arguments)), *([_json(rest)] if rest else [])]))
 
 

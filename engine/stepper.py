@@ -6,7 +6,7 @@ States of an execution here: *ready* (`wait` is None: its step runs for the reas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
@@ -88,12 +88,6 @@ class Done:
 StepResult: TypeAlias = Continue | Suspend | Done
 
 
-def begin(plan: Plan, variables: Mapping[str, Value] | None = None) -> ExecutionState:
-    """Return the state in which an execution of `plan` starts, with the variables it is given."""
-    given = {name.lower(): check_value(value) for name, value in (variables or {}).items()}
-    return ExecutionState([Frame(plan.script, plan.main.first, given)])
-
-
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
     """Return the state in which the step that waited goes on with `event`."""
     assert state.wait is not None, "an event comes only to an execution that waits"
@@ -153,7 +147,8 @@ class _Run:
             return self.leave_procedure(None)
         step = self.plan.steps[frame.position]
         why, self.state.why = self.state.why, ENTERED
-        here = Here(why, frame.memos.get(frame.position), self.lookup(), self.moment, self.policy, self.state.kept)
+        memo = frame.memos.get(frame.position)
+        here = Here(why, memo, self.lookup(), self.moment, self.policy, self.state.kept, self.visible)
         here.parameters_of = self.plan.parameters_of
         try:
             if type(why) is Resumed and not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
@@ -178,6 +173,11 @@ class _Run:
             return frame.variables.get
         own, outer = frame.variables, base.variables
         return lambda name: own[name] if name in own else outer.get(name)
+
+    def visible(self) -> dict[str, Value]:
+        """Return all variables that can be read here."""
+        frame = self.state.frames[-1]
+        return {**self.state.frames[frame.base].variables, **frame.variables}
 
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
@@ -379,6 +379,8 @@ class _Run:
         number = frame.position
         while number:
             parent, block = self.plan.parents[number]
+            if parent and self.plan.steps[parent].DETACHED:
+                return None
             if parent and block == 0 and self.plan.steps[parent].CATCHES:
                 return parent
             number = parent

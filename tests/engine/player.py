@@ -24,6 +24,7 @@ from daemon.chat_entries import (
 )
 from daemon.chat_givens import Asks, GivenFailure, Givens, NeverAnswered, asked_of
 from daemon.chats import parse_chat
+from engine.beginning import begin
 from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
 from engine.effects import Effect, Log, Query, Reply, Request
@@ -41,7 +42,7 @@ from engine.expressions import Moment
 from engine.plan import Plan
 from engine.policy import Policy
 from engine.state import ExecutionState, decode_state, encode_state
-from engine.stepper import Continue, Done, Suspend, advance, begin, deliver
+from engine.stepper import Continue, Done, Suspend, advance, deliver
 from engine.values import Value
 from engine.waits import ForEvent, ForRequest, deadline_of, parts_of, question_of
 
@@ -63,6 +64,7 @@ class Player:
     now: datetime = datetime(2026, 3, 14, 9, 26, tzinfo=UTC)
     transcript: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    schedules: list[tuple[Value, ...]] = field(default_factory=list)
     done: Done | None = None
     state: ExecutionState = field(init=False)
     memory: dict[tuple[str, str], Value] = field(default_factory=dict)
@@ -112,6 +114,9 @@ class Player:
         try:
             if query.name in self.queries:
                 return QueryAnswered(self.queries[query.name](query))
+            if query.name in ("set_schedule", "clear_schedule"):
+                self.schedules.append((query.name, *query.arguments))
+                return QueryAnswered(None)
             verb, scope = query.name.split("_", 1)
             key = (scope, str(query.arguments[0]))
             if verb == "set":
