@@ -42,13 +42,13 @@ class McpPerformer:
 
     async def perform(self, request: TakenRequest) -> Value:
         """Make one attempt at a payload {"tool": NAME, "arguments": {…} or […]}. Raises AttemptFailed."""
-        from mcp import MCPError
-        from mcp_types import INTERNAL_ERROR
-
         name = str(request.payload.get("tool")).lower()
         tool = self._tools.get(name)
         if tool is None:
             raise refusal(f"there is no tool {name} of an MCP server in the configuration of this daemon")
+        from mcp import MCPError  # only where there are servers: it takes a second
+        from mcp_types import INTERNAL_ERROR
+
         try:
             arguments = await self._by_name(name, tool, request.payload.get("arguments"))
             result = await self._servers.call(tool.server, tool.tool or name, arguments, request.key)

@@ -352,10 +352,10 @@ def test_a_script_that_waits_waits() -> None:
 
 
 def test_a_script_outside_of_the_plan_is_a_child() -> None:
-    told = Conversation('x = LLM "a"', "TALK x", tools=("weather",), queries={"start_child": lambda q: None})
+    told = Conversation('x = LLM "a"', "TALK x", tools=("weather",), queries={"start_child": lambda q: len(told.asked)})
     both = {**call("weather", "script", City="Recife"), "script": "weather.bas"}
     told.model(None, both, both)
-    assert told.asked == [("start_child", (1, "weather.bas", {"city": "Recife"}))]
+    assert told.asked == [("start_child", ("weather.bas", {"city": "Recife"}, ""))]
     assert told.state.wait == ForChildren((1,))
     told.tell(ChildEnded(1, "completed", {"degrees": 31}))
     assert told.state.wait == ForChildren((2,))
