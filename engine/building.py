@@ -19,6 +19,7 @@ from engine.keywords.exits import Exit
 from engine.keywords.keyword import Keyword
 from engine.keywords.llm import Llm, Rewrite
 from engine.lifting import Lifter, placed
+from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
 from engine.source import LogicalLine, Source
@@ -52,6 +53,7 @@ class Builder:
     problems: list[Problem] = field(default_factory=list)
     called_scripts: list[str] = field(default_factory=list)
     out: list[Step] = field(default_factory=list)
+    apart: list[Procedure] = field(default_factory=list)  # what statements hold that run apart from them
     loops: list[tuple[str, int]] = field(default_factory=list)
     line: int = 0
     written: LogicalLine | None = None
@@ -110,6 +112,13 @@ class Builder:
             self.loops.append((statement.kind.LOOP, place.number))
         built: list[Section] = []
         for index, section in enumerate(statement.sections):
+            if statement.kind.APART:
+                self.line = self.source.place(section.line.start)[0]
+                own = self.parsed(section.parsed) if index else parsed
+                empty = index == 0 and bool(statement.kind.SECTIONS) and not section.body
+                name = "" if empty else self.procedure(section.body, f"{place.number}.{index}")
+                built.append(Section(own, (), name))
+                continue
             if index == 0:
                 built.append(Section(parsed, self.block(section.body)))
                 continue
@@ -124,6 +133,14 @@ class Builder:
             self.loops.pop()
         self.loops = outer
         return tuple(built)
+
+    def procedure(self, statements: list[Statement], name: str) -> str:
+        """Build statements as a procedure that runs apart from where they stand, and return its name."""
+        outer, self.loops = self.loops, []  # no EXIT leads out of it
+        name = f"{self.source.name}#{name}"
+        self.apart.append(Procedure(name, self.source.name, (), self.block(statements)))
+        self.loops = outer
+        return name
 
     def nested_if(self, statement: Statement, index: int) -> Block:
         first = statement.sections[index]
