@@ -38,6 +38,7 @@ from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
 from daemon.store_operators import OperatorStore
 from daemon.store_requests import RequestStore
+from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 from engine.policy import Policy
@@ -366,7 +367,8 @@ async def run_daemon(
         readiness = readiness or Readiness()
         metrics = metrics or create_metrics()
         if performers is None:
-            performers = await stack.enter_async_context(open_performers(settings))
+            find_script = ToolStore(connections.looking).find_script
+            performers = await stack.enter_async_context(open_performers(settings, metrics, find_script))
         daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name(), performers)
         async with asyncio.TaskGroup() as tasks:
             daemon.start(tasks)

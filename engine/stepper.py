@@ -42,8 +42,6 @@ from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wa
 __all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "check_answer", "deliver"]
 
 
-
-
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
     """Return the state in which the step that waited goes on with `event`."""
     assert state.wait is not None, "an event comes only to an execution that waits"
