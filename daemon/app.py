@@ -201,6 +201,12 @@ class Daemon:
         looking = self.fetcher.looking or self.scheduler.looking
         return looking or self.supervisor.busy or not self.committer.idle or not self.partitions.owned
 
+    async def keep_settings(self) -> None:
+        """Have the database know what its own functions need of the configuration."""
+        approvals, mail = self.settings.approvals, self.settings.mail
+        mails = bool(mail.host and approvals.url)
+        await self.store.keep_approval_settings(approvals.url, approvals.timeout_seconds, mails, approvals.secret)
+
     # ── life ──
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -327,6 +333,7 @@ async def run_daemon(
         readiness = readiness or Readiness()
         metrics = metrics or create_metrics()
         daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name())
+        await daemon.keep_settings()
         async with asyncio.TaskGroup() as tasks:
             daemon.start(tasks)
             try:

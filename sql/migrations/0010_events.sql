@@ -104,9 +104,16 @@ begin
             where d.kind = 'event' and d.name = wanted and (bot = every_bot or d.bot_id in (bot, every_bot))
             order by d.bot_id, d.script
         loop
-            perform workflow_start_triggered(starter.script, case when starter.bot_id = every_bot then bot else starter.bot_id end,
-                jsonb_build_object('event', wanted, 'event_data', data), null, starter.procedure,
-                format('event %s %s#%s', event.id, starter.script, starter.procedure));
+            begin
+                perform workflow_start_triggered(starter.script, case when starter.bot_id = every_bot then bot else starter.bot_id end,
+                    jsonb_build_object('event', wanted, 'event_data', data), null, starter.procedure,
+                    format('event %s %s', event.id, starter.script));
+            exception when others then
+                if sqlstate not like 'SW%' then
+                    raise;
+                end if;
+                raise warning '% is not started by the event %: %', starter.script, wanted, sqlerrm;
+            end;
             started := true;
         end loop;
     end if;
@@ -266,6 +273,17 @@ declare
     near text;
 begin
     select e.* into strict p from workflow_executions e where e.id = parent;
+    if (
+        with recursive line as (
+            select e.parent_id, 1 as depth from workflow_executions e where e.id = parent
+            union all
+            select e.parent_id, line.depth + 1 from line join workflow_executions e on e.id = line.parent_id where line.depth < 20
+        )
+        select max(line.depth) from line
+    ) >= 20 then
+        raise exception using errcode = 'SW037', message = 'Bots start each other more than 20 deep.',
+            hint = 'Does a script start itself as BOT?';
+    end if;
     if procedure = '' then
         select f.found_bot, f.found_script into bot, script from workflow_find_child(target, p.bot_id) f;
         if script is null then
@@ -427,6 +445,16 @@ $$;
 comment on function workflow_approve(text, text, text, text) is
     'Decides an open approval: approve or reject, by one of those who are asked. Says what it did; twice does it once.';
 
+-- What a daemon's configuration says; an empty secret leaves the one that is there.
+create function workflow_keep_approval_settings(url text, seconds double precision, mail boolean, secret text) returns void
+    volatile language sql set search_path from current
+as $$
+    update workflow_settings s set value = given.value
+    from (values ('approvals_url', url), ('approvals_timeout_seconds', seconds::text), ('approvals_mail', mail::text)) given (key, value)
+    where s.key = given.key and s.value <> given.value;
+    update workflow_secrets s set value = secret where s.name = 'approvals' and secret <> '' and s.value <> secret
+$$;
+
 create view workflow_approvals with (security_invoker = true) as
 select r.id, r.execution_id, r.session_id, r.bot_id, r.payload ->> 'workflow' as workflow, r.payload ->> 'text' as text,
     array(select p from jsonb_array_elements_text(r.payload -> 'people') p) as people,
@@ -500,6 +528,18 @@ end
 $$;
 comment on function workflow_trigger(text, jsonb, uuid, uuid, text) is
     'Starts the scripts that declare this webhook, form or trigger; the keys of data become their variables.';
+
+
+create function workflow_trigger_from(execution uuid, name text, data jsonb) returns jsonb
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    bot uuid;
+begin
+    select e.bot_id into strict bot from workflow_executions e where e.id = execution;
+    return (select coalesce(jsonb_agg(t.id), '[]') from workflow_trigger(name, data, bot) t (id));
+end
+$$;
 
 
 -- ----------------------------------------------------------------------------------------------------
