@@ -314,7 +314,7 @@ class Supervisor:
         if self._actors.get(actor.id) is actor:
             del self._actors[actor.id]
         mailbox: Mailbox = actor.mailbox
-        left = (*mailbox.messages, *mailbox.signals, *mailbox.later)
+        left: list[PendingMessage | Signal] = [*mailbox.messages, *mailbox.signals, *mailbox.later]
         if left or actor.in_hand is not None:
             self._held.difference_update([item.id for item in left])
             self._held.discard(actor.in_hand or 0)

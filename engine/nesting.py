@@ -22,6 +22,7 @@ from engine.orchestration_lines import (
     label_end,
     late_end,
 )
+from engine.phrases import given_names
 from engine.raw import RawParsed, RawSection, RawTarget, Statement
 from engine.registry import classes_by_head, closers, sections
 from engine.source import LogicalLine, Scan, Source
@@ -53,7 +54,7 @@ class Nester:
 
     def read(self, scan: Scan) -> list[Statement]:
         """Return the file's statements, nested."""
-        reader = LineReader(self.source, self.callables)
+        reader = LineReader(self.source, self.callables, given_names(scan))
         for index, line in enumerate(scan.lines):
             following = scan.lines[index + 1].text if index + 1 < len(scan.lines) else ""
             try:
@@ -61,6 +62,7 @@ class Nester:
             except Syntax as error:
                 if not line.broken:
                     self.problems.append(self.source.problem(error.offset, error.message, error.hint))
+        self.problems.extend(reader.warnings)
         for left in reversed([o for o in self.stack if not o.late]):
             head = left.statement.line
             self.report(head.start, f"{first_words(head.text)} is never closed", closing_hint(left.statement.kind))

@@ -6,21 +6,13 @@ States of an execution here: *ready* (`wait` is None: its step runs for the reas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
 from engine.effects import Effect, Handle, Keep, Log, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
-from engine.events import (
-    ChildEnded,
-    Event,
-    EventPublished,
-    QueryAnswered,
-    QueryFailed,
-    RequestCompleted,
-    RequestFailed,
-)
+from engine.events import ChildEnded, Event, EventPublished, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed
 from engine.expressions import Moment
 from engine.interrupts import handled, handler_of, interrupt, numbered
 from engine.plan import Plan, Procedure
@@ -47,15 +39,7 @@ from engine.steps import (
 from engine.values import Value, assign_path, check_value
 from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, own_wait, parts_of
 
-__all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "begin", "check_answer", "deliver"]
-
-
-def begin(plan: Plan, variables: Mapping[str, Value] | None = None, procedure: str = "") -> ExecutionState:
-    """Return the state in which an execution of `plan` starts, with the variables it is given: at its main
-    procedure, or at another one, which then has variables of its own."""
-    given = {name.lower(): check_value(value) for name, value in (variables or {}).items()}
-    first = plan.procedures.get(procedure, plan.main)
-    return ExecutionState([Frame(first.name, first.first, given)])
+__all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "check_answer", "deliver"]
 
 
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
@@ -120,8 +104,9 @@ class _Run:
         why, state.why = state.why, ENTERED
         memo = frame.memos.get(frame.position)
         try:
-            if type(why) is Resumed:
+            if type(why) is Resumed and not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
                 check_answer(why.event)
+            if type(why) is Resumed:
                 handler = handler_of(why)
                 if handler is not None:
                     interrupt(state, self.plan.procedures[handler.handler], why)
@@ -130,6 +115,7 @@ class _Run:
             here = Here(
                 why, memo, self.lookup(), self.moment, self.policy, state.kept, state.requested, self.everything
             )
+            here.parameters_of = self.plan.parameters_of
             move = step.run(here)
             if type(move) is Next:  # the commonest by far; the rest in the order of their definition
                 if move.effects:
@@ -354,6 +340,10 @@ class _Run:
         failure = self.failure(message, kind)
         frames = self.state.frames
         for depth in range(len(frames) - 1, -1, -1):
+            if frames[depth + 1 :] and self.plan.steps[frames[depth].position].TOLD:
+                del frames[depth + 1 :]
+                self.state.why = Caught(message, kind)
+                return None
             catcher = self.catcher(frames[depth])
             if catcher is None and not frames[depth].resume_errors:
                 continue
@@ -373,6 +363,8 @@ class _Run:
         number = frame.position
         while number:
             parent, block = self.plan.parents[number]
+            if parent and self.plan.steps[parent].DETACHED:
+                return None
             if parent and block == 0 and self.plan.steps[parent].CATCHES:
                 return parent
             number = parent
@@ -383,6 +375,5 @@ class _Run:
         step = self.plan.steps.get(self.state.current_step)
         if step is None:
             return Failure(message, kind, self.plan.script, 0, self.state.current_step, "")
-        return Failure(
-            message, kind, step.place.script, step.place.line, step.place.number, self.plan.source_line(step)
-        )
+        place = step.place
+        return Failure(message, kind, place.script, place.line, place.number, self.plan.source_line(step))

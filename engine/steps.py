@@ -161,10 +161,15 @@ NEXT = Next()
 NOTHING_KEPT: Mapping[str, Value] = {}
 
 
-class Here:
-    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy."""
+def _no_procedure(name: str) -> tuple[str, ...] | None:
+    return None
 
-    __slots__ = ("everything", "kept", "lookup", "memo", "moment", "policy", "requested", "why")
+
+class Here:
+    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy, and the
+    parameters of a procedure of the plan (None where there is no such procedure)."""
+
+    __slots__ = ("everything", "kept", "lookup", "memo", "moment", "parameters_of", "policy", "requested", "why")
 
     def __init__(
         self,
@@ -180,6 +185,7 @@ class Here:
         self.requested = requested  # how many requests were made: the next one has the number after it
         self.everything = everything  # all variables that can be read here, for whoever is given them
         self.kept = kept  # what Keep effects put aside, by key
+        self.parameters_of: Callable[[str], tuple[str, ...] | None] = _no_procedure
         self.why = why
         self.memo = memo
         self.lookup = lookup
@@ -314,6 +320,8 @@ class Step(ABC):
     CLOSERS: ClassVar[dict[str, str]] = {}  # words that close the block -> rule of that line
     LOOP: ClassVar[str] = ""  # FOR, DO or WHILE: what EXIT calls it
     CATCHES: ClassVar[bool] = False  # its first block is guarded: an error in it runs the step with Caught
+    TOLD: ClassVar[bool] = False  # it is run with QueryFailed, RequestFailed or Caught where what it called failed
+    DETACHED: ClassVar[bool] = False  # its block runs later, in an execution of its own: nothing leads out of it
     APART: ClassVar[bool] = False  # its sections are procedures of the plan, which it names and does not hold
     RETESTS: ClassVar[bool] = False  # its head is evaluated more than once (a loop's condition)
 

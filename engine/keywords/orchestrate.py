@@ -232,7 +232,7 @@ class Parallel(Step):
     def joined(self, started: list[Value], ended: list[Value]) -> Move:
         """Take over what the branches changed, in the order of the text."""
         by_number = {cast(list[Value], one)[0]: cast(list[Value], one) for one in ended}
-        for number, message, _ in map(tuple, ended):
+        for number, message, _ in (cast(list[Value], one) for one in ended):
             if message is not None:
                 raise ScriptError(f"branch {started.index(number) + 1} of PARALLEL: {to_text(message)}", "child")
         sets: list[Assignment] = []

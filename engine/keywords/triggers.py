@@ -126,7 +126,8 @@ class OnTable(Step):
 @dataclass(frozen=True, slots=True)
 class Trigger(Step):
     """Start scripts from a script: `TRIGGER "name" WITH data` starts those that say `WEBHOOK "name"` or
-    `TRIGGER "name"`; the keys of the data are their variables. `TRIGGER "name"` alone declares that the name starts this script.
+    `TRIGGER "name"`; the keys of the data are their variables. `TRIGGER "name"` alone declares
+    that the name starts this script.
 
     ```basic
     TRIGGER "month end"
