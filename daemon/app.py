@@ -227,6 +227,12 @@ class Daemon:
         looking = self.fetcher.looking or self.scheduler.looking or self.requests.moving
         return looking or self.supervisor.busy or not self.committer.idle or not self.partitions.owned
 
+    async def keep_settings(self) -> None:
+        """Have the database know what its own functions need of the configuration."""
+        approvals, mail = self.settings.approvals, self.settings.mail
+        mails = bool(mail.host and approvals.url)
+        await self.store.keep_approval_settings(approvals.url, approvals.timeout_seconds, mails, approvals.secret)
+
     # ── life ──
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -370,6 +376,7 @@ async def run_daemon(
             find_script = ToolStore(connections.looking).find_script
             performers = await stack.enter_async_context(open_performers(settings, metrics, find_script))
         daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name(), performers)
+        await daemon.keep_settings()
         async with asyncio.TaskGroup() as tasks:
             daemon.start(tasks)
             try:

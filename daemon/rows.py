@@ -225,6 +225,22 @@ class TakenReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """An open approval: who is asked for what until when, the token that decides and the link with it."""
+
+    id: UUID
+    execution_id: UUID
+    session_id: UUID | None
+    workflow: str | None
+    text: str | None
+    people: list[str]
+    token: str
+    link: str | None
+    created_at: datetime
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """Messages that nobody has heard yet, and how long the oldest has waited; None where there is none."""
 

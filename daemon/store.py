@@ -122,6 +122,10 @@ class Store:
         told: int = rows[0][0]
         return told
 
+    async def keep_approval_settings(self, url: str, seconds: float, mail: bool, secret: str) -> None:
+        """Have links to decide, and what signs their tokens, be as the configuration says."""
+        await self._pool.execute(query("keep_approval_settings"), url, seconds, mail, secret)
+
     async def fetch_due(self, held: Collection[UUID], limit: int) -> list[DueExecution]:
         """Return executions whose wake_at has come, the longest due first, without those held in memory."""
         rows = await self._lanes.fetch(query("fetch_due"), self.owner, list(held), limit)

@@ -75,7 +75,7 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
         function = asked.name.removeprefix(TOOL)
         values = _json(asked.arguments)
         return "call_tool", (function, values, execution.session_id, execution.id, execution.bot_id)
-    if asked.name == "publish_event":
+    if asked.name in ("publish_event", "fire_trigger"):
         return asked.name, (execution.id, _argument(asked.arguments[0]), _json(asked.arguments[1]))
     if asked.name in ABOUT_EXECUTION:
         return asked.name, (execution.id, *(_argument(a) for a in asked.arguments))
