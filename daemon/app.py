@@ -32,12 +32,14 @@ from daemon.performing import Performer
 from daemon.plans import Plans
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
+from daemon.schedules import Schedules
 from daemon.settings import Settings
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
 from daemon.store_operators import OperatorStore
 from daemon.store_requests import RequestStore
+from daemon.store_schedules import ScheduleStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 from engine.policy import Policy
@@ -107,6 +109,9 @@ class Daemon:
             may_write=self.partitions.may_write,
         )
         self.supervisor = self._make_supervisor()
+        zone = ZoneInfo(settings.scripts.time_zone)
+        schedules = ScheduleStore(connections.looking)
+        self.schedules = Schedules(schedules, settings.schedules, zone, metrics, self._chance())
         self.listener = Listener(
             connections.listen,
             self.store,
@@ -115,6 +120,7 @@ class Daemon:
             heartbeat_seconds=settings.daemon.heartbeat_seconds,
             on_wake=self.supervisor.wake,
             on_due=self.supervisor.due_bell.ring,
+            on_schedules=self.schedules.bell.ring,
             on_listen=self.look,
         )
         self.requests = self._make_requests(performers)
@@ -202,6 +208,7 @@ class Daemon:
         self.supervisor.sweep()
         self.supervisor.wake(None)
         self.supervisor.due_bell.ring()
+        self.schedules.bell.ring()
         self.requests.sweep()
 
     async def idle(self) -> None:
@@ -212,14 +219,21 @@ class Daemon:
                 messages = await self.store.fetch_messages(supervisor.held, 1)
                 due = await self.store.fetch_due(supervisor.held_due, 1)
                 signals = await self.store.fetch_signals(supervisor.held, 1)
-                if not messages and not due and not signals and not self._moving():
+                fires = await self.schedules.due()
+                if not messages and not due and not signals and not fires and not self._moving():
                     return
                 self.look()
             await asyncio.sleep(IDLE_POLL_SECONDS)
 
     def _moving(self) -> bool:
-        looking = self.fetcher.looking or self.scheduler.looking or self.requests.moving
-        return looking or self.supervisor.busy or not self.committer.idle or not self.partitions.owned
+        looking = self.fetcher.looking or self.scheduler.looking or self.schedules.looking
+        return (
+            looking
+            or self.requests.moving
+            or self.supervisor.busy
+            or not self.committer.idle
+            or not self.partitions.owned
+        )
 
     # ── life ──
 
@@ -232,6 +246,7 @@ class Daemon:
             "listener": self.listener.run,
             "fetcher": self.fetcher.run,
             "scheduler": self.scheduler.run,
+            "schedules": self.schedules.run,
             "requests": self.requests.run,
             "gauges": self._measure,
             "lag": lambda: measure_loop_lag(self.metrics),
@@ -244,7 +259,7 @@ class Daemon:
         """End gracefully, within `stop_seconds_max`; what is not committed by then did not happen."""
         self.readiness.hold("stop", "The daemon is stopping.")
         await self._stop_requests()
-        await self._cancel("fetcher", "scheduler", "listener", "gauges", "lag", "readiness")
+        await self._cancel("fetcher", "scheduler", "schedules", "listener", "gauges", "lag", "readiness")
         self.supervisor.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.daemon.stop_seconds_max):

@@ -26,6 +26,7 @@ from daemon.store_faults import Fault, fault_of
 
 RECONNECT_SECONDS_FIRST = 0.05
 RECONNECT_SECONDS_MAX = 5.0
+SCHEDULES = "schedules"  # the payload that stands for no partition: somebody changed the schedules
 
 Connect: TypeAlias = Callable[[], Awaitable["asyncpg.Connection[Any]"]]
 
@@ -47,10 +48,11 @@ class Listener:
         heartbeat_seconds: float,
         on_wake: Callable[[int | None], None],
         on_due: Callable[[], None],
+        on_schedules: Callable[[], None],
         on_listen: Callable[[], None],
     ) -> None:
         """`on_wake` is told the partition of every notification, `on_due` that an execution of it is due (its
-        number has a sign then), `on_listen` that LISTEN was just done.
+        number has a sign then), `on_schedules` that schedules changed, `on_listen` that LISTEN was just done.
 
         A half-dead connection is found after at most two `heartbeat_seconds`.
         """
@@ -61,6 +63,7 @@ class Listener:
         self._heartbeat_seconds = heartbeat_seconds
         self._on_wake = on_wake
         self._on_due = on_due
+        self._on_schedules = on_schedules
         self._on_listen = on_listen
         self._connection: asyncpg.Connection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -129,6 +132,9 @@ class Listener:
         """Pass a notification on. Called by asyncpg, which only logs what is raised here."""
         try:
             self._metrics.notifications.inc()
+            if payload == SCHEDULES:
+                self._on_schedules()
+                return
             if str(payload).startswith("+"):
                 self._on_due()
             self._on_wake(int(str(payload)))

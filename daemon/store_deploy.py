@@ -43,6 +43,7 @@ async def store_scripts(
                 changed.append(plan.script)
             await connection.fetchval(query("declare_script"), bot_id, plan.script, declared_json(plan.declared))
         for script in sorted(withdraw):
+            await connection.fetchval(query("declare_script"), bot_id, script, "[]")
             if await connection.fetchval(query("withdraw_script"), bot_id, script):
                 withdrawn.append(script)
     return StoredScripts(tuple(changed), tuple(withdrawn))
