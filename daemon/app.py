@@ -33,7 +33,7 @@ from daemon.plans import Plans
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
-from daemon.settings import Settings
+from daemon.settings import Settings, SqlTool
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
@@ -62,6 +62,7 @@ def policy_of(settings: Settings) -> Policy:
         call_depth_max=settings.limits.call_depth_max,
         state_bytes_max=settings.limits.state_bytes_max,
         hear_tries=hear.tries,
+        llm_tool_rounds_max=settings.llm.tool_rounds_max,
         keyword_seconds_max=settings.requests.keyword_seconds_max,
         language=language,
         sentences=sentences,
@@ -143,7 +144,7 @@ class Daemon:
             self.committer,
             self._chance(),
             connections_max=settings.database.pool_max,
-            tools={name.lower(): tool.function for name, tool in settings.tools.items()},
+            tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
             may_write=self.partitions.may_write,
         )
         return Supervisor(

@@ -77,7 +77,7 @@ def compile_sources(sources: Mapping[str, str], settings: Settings) -> Deploymen
             plan = compile_script(
                 script,
                 sources,
-                tools=settings.tools.keys(),
+                tools={name: tool.kind for name, tool in settings.tools.items()},
                 default_mode=settings.scripts.default_mode,
                 injected=injected,
             )

@@ -72,6 +72,8 @@ class Metrics:
     pool_connections: Gauge
     pool_connections_max: Gauge
     loop_lag_seconds: Histogram
+    llm_attempts: Counter
+    llm_tokens: Counter
     requests: Counter
     requests_open: Gauge
     requests_in_flight: Gauge
@@ -149,6 +151,10 @@ def create_metrics() -> Metrics:
         pool_connections=gauge("pool_connections", "Connections of the pool by state.", "state"),
         pool_connections_max=gauge("pool_connections_max", "Connections the pool may open."),
         loop_lag_seconds=histogram("loop_lag_seconds", "How late the event loop wakes a sleeper."),
+        llm_attempts=counter("llm_attempts_total", "Attempts to ask a language model, by outcome.", "outcome"),
+        llm_tokens=counter(
+            "llm_tokens_total", "Tokens that language models counted, by configured model.", "kind", "model"
+        ),
         requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
         requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
@@ -167,6 +173,8 @@ def _begin_at_zero(metrics: Metrics) -> None:
     metrics.set_pool(size=0, idle=0, maximum=0)
     for kind in get_args(ErrorKind):
         metrics.errors.labels(kind=kind)
+    for outcome in ("answered", "again", "refused"):
+        metrics.llm_attempts.labels(outcome=outcome)
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
 

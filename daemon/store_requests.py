@@ -23,8 +23,8 @@ _JSON = msgspec.json.Encoder()
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What became of an attempt. `result_json` is the answer if it is done; else `error` says what happened, `kind`
-    is the kind of script error, `pause_seconds` how long to wait before another attempt; see
-    workflow_answer_requests."""
+    is the kind of script error, `pause_seconds` how long to wait before another attempt. With `otherwise` it is the
+    answer where no attempt is left of `attempts_max` (None: as configured for all); see workflow_answer_requests."""
 
     id: UUID
     attempt: int
@@ -34,6 +34,8 @@ class Answer:
     kind: str = "request"
     pause_seconds: float = 0.0
     lane: str = ""
+    otherwise: bool = False
+    attempts_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class RequestStore:
         rooms: dict[str, int],
         room: int,
         full_bots: Collection[UUID],
-    ) -> list[Taken]:
+    ) -> tuple[list[Taken], int]:
         """Take what is due, at most `limit`: in each lane as much as `rooms` says, in any other `room`, and none
-        of bots that are full. `kinds` None stands for all."""
+        of bots that are full. `kinds` None stands for all. Return also the lanes there are, which share `limit`."""
         rows = await self._pool.fetch(
             query("take_requests"),
             self.owner,
@@ -71,7 +73,7 @@ class RequestStore:
             room,
             list(full_bots),
         )
-        return [_taken(row) for row in rows]
+        return [_taken(row) for row in rows], rows[0]["lanes"] if rows else 0
 
     async def give_back(self, requests: Sequence[TakenRequest], lanes: Sequence[str]) -> None:
         """Give back what was taken and not begun, with the lanes it belongs to."""
@@ -117,7 +119,7 @@ class RequestStore:
 
 def _taken(row: object) -> Taken:
     values = dict(row)  # type: ignore[call-overload]
-    now = values.pop("now")
+    now, _ = values.pop("now"), values.pop("lanes")
     payload = msgspec.json.decode(values.pop("payload"))
     return Taken(TakenRequest(payload=payload, attempt=values.pop("attempts"), **values), now)
 
@@ -128,4 +130,8 @@ def _object(answer: Answer) -> dict[str, object]:
         found["lane"] = answer.lane
     if answer.outcome == "done":
         return found | {"result": msgspec.Raw(answer.result_json)}
+    if answer.otherwise:
+        found["otherwise"] = msgspec.Raw(answer.result_json)
+    if answer.attempts_max is not None:
+        found["attempts_max"] = answer.attempts_max
     return found | {"error": answer.error, "kind": answer.kind, "after_seconds": answer.pause_seconds}

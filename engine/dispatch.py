@@ -38,8 +38,10 @@ _ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
 _OPERATOR = re.compile(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
+_AFTER_CALL = re.compile(r"\s*(?:[-+*/^=<>&.?\[]|(?:AND|OR|MOD)\b)", re.IGNORECASE)
 _BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
+CALLED_IN_EXPRESSIONS = ("LLM", "REWRITE")
 _CHANGING_METHODS = ("push", "append", "splice")
 
 
@@ -216,7 +218,7 @@ class LineReader:
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
         head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not _OPERATOR.match(right[len(head) :]):
+        if head is not None and not _goes_on_as_expression(head, right[len(head) :]):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
         try:
@@ -275,6 +277,17 @@ class LineReader:
             return Syntax(at, message, f"did you mean {near}?")
         is_spoken = len(words) > 1 and not is_head_word(first)
         return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
+
+
+def _goes_on_as_expression(head: str, rest: str) -> bool:
+    """Tell whether the words of a keyword, with `rest` behind them, are a name here: an operator follows them, or
+    follows the brackets of their call (`LLM("a") + LLM("b")`, for the keywords that an expression may call)."""
+    depth = 0
+    for at, character in enumerate(rest if head in CALLED_IN_EXPRESSIONS and rest.startswith("(") else ""):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return _AFTER_CALL.match(rest, at + 1) is not None
+    return _OPERATOR.match(rest) is not None
 
 
 def target_of(node: ast.expr, offset: int) -> RawTarget | None:

@@ -12,15 +12,7 @@ from typing import TypeAlias, assert_never
 
 from engine.effects import Effect, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
-from engine.events import (
-    ChildEnded,
-    Event,
-    EventPublished,
-    QueryAnswered,
-    QueryFailed,
-    RequestCompleted,
-    RequestFailed,
-)
+from engine.events import ChildEnded, Event, EventPublished, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed
 from engine.expressions import Moment
 from engine.plan import Plan, Procedure
 from engine.policy import Policy
@@ -157,8 +149,9 @@ class _Run:
         why, self.state.why = self.state.why, ENTERED
         memo = frame.memos.get(frame.position)
         here = Here(why, memo, self.lookup(), self.moment, self.policy, self.state.kept, self.visible)
+        here.parameters_of = self.plan.parameters_of
         try:
-            if type(why) is Resumed:
+            if type(why) is Resumed and not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
                 check_answer(why.event)
             move = step.run(here)
             if type(move) is Next:  # the commonest by far; the rest in the order of their definition
@@ -363,6 +356,10 @@ class _Run:
         failure = self.failure(message, kind)
         frames = self.state.frames
         for depth in range(len(frames) - 1, -1, -1):
+            if frames[depth + 1 :] and self.plan.steps[frames[depth].position].TOLD:
+                del frames[depth + 1 :]
+                self.state.why = Caught(message, kind)
+                return None
             catcher = self.catcher(frames[depth])
             if catcher is None and not frames[depth].resume_errors:
                 continue
@@ -394,6 +391,5 @@ class _Run:
         step = self.plan.steps.get(self.state.current_step)
         if step is None:
             return Failure(message, kind, self.plan.script, 0, self.state.current_step, "")
-        return Failure(
-            message, kind, step.place.script, step.place.line, step.place.number, self.plan.source_line(step)
-        )
+        place = step.place
+        return Failure(message, kind, place.script, place.line, place.number, self.plan.source_line(step))

@@ -1223,7 +1223,6 @@ create constraint trigger workflow_child_ended after update of status on workflo
         and new.status <> old.status)
     execute function workflow_child_ended();
 
-
 -- ----------------------------------------------------------------------------------------------------
 -- Scripts as tools: what a script takes is known where it is started.
 
@@ -1899,6 +1898,7 @@ $$;
 
 -- What became of attempts of the daemon: an array of objects with id, attempt and outcome, one of
 --   done (result), failed (error, kind), again (error, kind, after_seconds, lane), unsure (as again: the effect may have happened).
+-- The last two may have attempts_max, of this request alone, and otherwise: the result where no attempt is left.
 -- Counts only for who still holds that attempt. Returns what each request is now.
 create function workflow_answer_requests(taker text, answers jsonb, attempts_max integer, in_doubt text)
     returns table (id uuid, status text)
@@ -1908,11 +1908,14 @@ as $$
 begin
     return query
     with answer as materialized (
-        select (a ->> 'id')::uuid as id, (a ->> 'attempt')::integer as attempt, a ->> 'outcome' as outcome, a -> 'result' as result,
-            a ->> 'error' as error, a ->> 'kind' as kind, (a ->> 'after_seconds')::float8 as after_seconds, a ->> 'lane' as lane
+        select (a ->> 'id')::uuid as id, (a ->> 'attempt')::integer as attempt, a ->> 'outcome' as outcome,
+            coalesce(a -> 'result', a -> 'otherwise') as result,
+            a ->> 'error' as error, a ->> 'kind' as kind, (a ->> 'after_seconds')::float8 as after_seconds, a ->> 'lane' as lane,
+            a ? 'otherwise' as has_otherwise, (a ->> 'attempts_max')::integer as attempts_max
         from jsonb_array_elements(answers) a
     ), held as materialized (
-        select r.id, r.attempts - r.cut_short >= attempts_max as spent, coalesce(r.policy, in_doubt) = 'park' as parks
+        select r.id, coalesce(r.policy, in_doubt) = 'park' as parks,
+            r.attempts - r.cut_short >= coalesce(a.attempts_max, workflow_answer_requests.attempts_max) as spent
         from workflow_requests r join answer a on a.id = r.id
         where r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
         order by r.id for no key update of r
@@ -1920,6 +1923,7 @@ begin
         select a.*, case
             when a.outcome in ('done', 'failed') then a.outcome
             when a.outcome = 'unsure' and h.parks then 'in_doubt'
+            when h.spent and a.has_otherwise then 'done'
             when h.spent then 'failed'
             else 'pending' end as becomes
         from answer a join held h on h.id = a.id
@@ -2009,6 +2013,15 @@ select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, 
 from workflow_turns t join workflow_executions e on e.id = t.execution_id;
 comment on view workflow_history is 'Every turn: from step, to step, what came in, what went out, how long it took in microseconds.';
 
+create view workflow_requests_open with (security_invoker = true) as
+select r.id, r.kind, r.lane, r.status, r.execution_id, r.number, r.session_id, r.bot_id, e.script_path as script, e.current_step,
+    r.attempts, r.cut_short, r.error, r.policy, r.created_at, workflow_now() - r.created_at as age, r.not_before, r.deadline,
+    r.taken_by, r.lease_until
+from workflow_requests r join workflow_executions e on e.id = r.execution_id
+where r.status in ('pending', 'taken', 'in_doubt');
+comment on view workflow_requests_open is
+    'What scripts ask of the world and nobody has answered yet: pending, taken, or in_doubt (an operator decides), with the last error.';
+
 create view workflow_transcript with (security_invoker = true) as
 select e.session_id, e.bot_id, said.execution_id, said.turn, said.position, said.who, said.recipient, said.content, said.at
 from (
@@ -2047,15 +2060,6 @@ comment on view workflow_funnel is
 create view workflow_counts with (security_invoker = true) as
 select e.status, e.mode, count(*) as executions from workflow_executions e where e.plan_hash is not null group by e.status, e.mode;
 comment on view workflow_counts is 'Executions by status and mode.';
-
-create view workflow_requests_open with (security_invoker = true) as
-select r.id, r.kind, r.lane, r.status, r.execution_id, r.number, r.session_id, r.bot_id, e.script_path as script, e.current_step,
-    r.attempts, r.cut_short, r.error, r.policy, r.created_at, workflow_now() - r.created_at as age, r.not_before, r.deadline,
-    r.taken_by, r.lease_until
-from workflow_requests r join workflow_executions e on e.id = r.execution_id
-where r.status in ('pending', 'taken', 'in_doubt');
-comment on view workflow_requests_open is
-    'What scripts ask of the world and nobody has answered yet: pending, taken, or in_doubt (an operator decides), with the last error.';
 
 
 -- ----------------------------------------------------------------------------------------------------

@@ -264,6 +264,7 @@ $$;
 
 -- What became of attempts of the daemon: an array of objects with id, attempt and outcome, one of
 --   done (result), failed (error, kind), again (error, kind, after_seconds, lane), unsure (as again: the effect may have happened).
+-- The last two may have attempts_max, of this request alone, and otherwise: the result where no attempt is left.
 -- Counts only for who still holds that attempt. Returns what each request is now.
 create function workflow_answer_requests(taker text, answers jsonb, attempts_max integer, in_doubt text)
     returns table (id uuid, status text)
@@ -273,11 +274,14 @@ as $$
 begin
     return query
     with answer as materialized (
-        select (a ->> 'id')::uuid as id, (a ->> 'attempt')::integer as attempt, a ->> 'outcome' as outcome, a -> 'result' as result,
-            a ->> 'error' as error, a ->> 'kind' as kind, (a ->> 'after_seconds')::float8 as after_seconds, a ->> 'lane' as lane
+        select (a ->> 'id')::uuid as id, (a ->> 'attempt')::integer as attempt, a ->> 'outcome' as outcome,
+            coalesce(a -> 'result', a -> 'otherwise') as result,
+            a ->> 'error' as error, a ->> 'kind' as kind, (a ->> 'after_seconds')::float8 as after_seconds, a ->> 'lane' as lane,
+            a ? 'otherwise' as has_otherwise, (a ->> 'attempts_max')::integer as attempts_max
         from jsonb_array_elements(answers) a
     ), held as materialized (
-        select r.id, r.attempts - r.cut_short >= attempts_max as spent, coalesce(r.policy, in_doubt) = 'park' as parks
+        select r.id, coalesce(r.policy, in_doubt) = 'park' as parks,
+            r.attempts - r.cut_short >= coalesce(a.attempts_max, workflow_answer_requests.attempts_max) as spent
         from workflow_requests r join answer a on a.id = r.id
         where r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
         order by r.id for no key update of r
@@ -285,6 +289,7 @@ begin
         select a.*, case
             when a.outcome in ('done', 'failed') then a.outcome
             when a.outcome = 'unsure' and h.parks then 'in_doubt'
+            when h.spent and a.has_otherwise then 'done'
             when h.spent then 'failed'
             else 'pending' end as becomes
         from answer a join held h on h.id = a.id

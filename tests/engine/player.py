@@ -22,7 +22,7 @@ from daemon.chat_entries import (
     entry_lines,
     staged,
 )
-from daemon.chat_givens import Asks, GivenFailure, Givens, asked_of
+from daemon.chat_givens import Asks, GivenFailure, Givens, NeverAnswered, asked_of
 from daemon.chats import parse_chat
 from engine.beginning import begin
 from engine.codec import decode_plan, encode_plan
@@ -134,16 +134,18 @@ class Player:
             request = self.requests.pop(part.number, None) if isinstance(part, ForRequest) else None
             if request is None:
                 continue
-            if request.kind == "approval":
-                self.requests[request.number] = request
-                continue
-            return self.performed(request)
+            event = None if request.kind == "approval" else self.performed(request)
+            if event is not None:
+                return event
+            self.requests[request.number] = request
         return None
 
-    def performed(self, request: Request) -> Event:
+    def performed(self, request: Request) -> Event | None:
         assert isinstance(request.payload, dict)
         try:
             return RequestCompleted(request.number, self.givens.answer(request.kind, request.payload))
+        except NeverAnswered:
+            return None
         except GivenFailure as failure:
             if failure.missing:
                 self.remarks.append(failure.message)
