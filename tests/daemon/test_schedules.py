@@ -187,7 +187,9 @@ async def test_a_block_runs_later_in_the_session_with_the_variables_of_then(data
         assert await world.chat.said(session) == ["asked"]
         await world.at(START + timedelta(minutes=10))
         assert sorted(await world.chat.said(session)) == ["hello Ada 1", "hello Bob 1"]
-        assert sorted(await world.chat.said(other)) == ["asked", "hello Ada 1", "hello Bob 1"], "each session has its own"
+        assert sorted(await world.chat.said(other)) == ["asked", "hello Ada 1", "hello Bob 1"], (
+            "each session has its own"
+        )
         assert await world.chat.say(session, "yes") == ["heard yes"], "the conversation goes on as it was"
         assert await world.chat.status(execution) == "completed"
         rows = await fetch(
