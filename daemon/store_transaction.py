@@ -91,6 +91,10 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
             return asked.name, (_session(execution), key, _json(asked.arguments[1]))
         case "get_bot_memory":
             return asked.name, (execution.bot_id, key)
+        case "set_schedule":
+            return asked.name, (execution.id, execution.bot_id, key, _json(asked.arguments[1]))
+        case "clear_schedule":
+            return asked.name, (execution.bot_id, key)
         case "set_bot_memory":
             return asked.name, (execution.bot_id, key, _json(asked.arguments[1]))
         case _:
