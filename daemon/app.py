@@ -22,6 +22,7 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
+from daemon.files import Files
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
@@ -37,6 +38,7 @@ from daemon.store_operators import OperatorStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 from engine.policy import Policy
+from engine.values import Value
 
 METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
@@ -60,6 +62,13 @@ def policy_of(settings: Settings) -> Policy:
         sentences=sentences,
         reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},
     )
+
+
+def data_manner(settings: Settings) -> dict[str, Value]:
+    """Return how data keywords run, as the function workflow_data takes it."""
+    data = settings.data
+    zone = settings.scripts.time_zone
+    return {"prefix": data.schema_prefix, "role": data.role, "rows_max": data.rows_max, "zone": zone}
 
 
 class Daemon:
@@ -131,6 +140,12 @@ class Daemon:
             self._chance(),
             connections_max=settings.database.pool_max,
             tools={name.lower(): tool.function for name, tool in settings.tools.items()},
+            files=Files(
+                Path(settings.data.files_directory or settings.scripts_dir),
+                bytes_max=settings.data.file_bytes_max,
+                rows_max=settings.data.rows_max,
+            ),
+            data=data_manner(settings),
             may_write=self.partitions.may_write,
         )
         return Supervisor(

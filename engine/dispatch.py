@@ -14,6 +14,7 @@ from collections.abc import Collection
 
 from lark import UnexpectedInput
 
+from engine.expressions import is_pure_function
 from engine.grammar import Syntax, check_limits, explain, variable_name
 from engine.later import LATER
 from engine.raw import RawExpression, RawParsed, RawPart, RawTarget, Statement, TreeReader
@@ -41,7 +42,7 @@ def head_pattern(head: str) -> re.Pattern[str]:
     """Return what a line that begins with these words looks like; blanks and underscores join words."""
     if head.endswith('"'):
         return re.compile(rf'{head[:-2]}(?=\s*\()?\s*\(?\s*(?=")', re.IGNORECASE)
-    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$])", re.IGNORECASE)
+    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$]|\.[^\W\d])", re.IGNORECASE)
 
 
 _PATTERNS: dict[str, re.Pattern[str]] = {}
@@ -146,8 +147,8 @@ class LineReader:
             first = RawExpression(_constant(spelled, self.source, offset), spelled, offset)
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
-        head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not re.match(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)", right[len(head) :]):
+        head = longest_head(right, [h for h, kinds in classes_by_head().items() if any(k.RESULT for k in kinds)])
+        if head is not None and not self.is_operand(head, right):
             kind, parsed = self.parse_keyword(head, line, right, right_at)
             return Statement(kind, parsed, line, at, into=target)
         later = longest_head(right, LATER)
@@ -155,6 +156,13 @@ class LineReader:
             raise Syntax(right_at, f"this version does not have {later}: its {LATER[later]} statements come later")
         value = self.parse("value", line, right, right_at)
         return Statement(class_named("Assign"), RawParsed("assign", (target, *value.parts)), line, at)
+
+    def is_operand(self, head: str, right: str) -> bool:
+        """Tell whether a keyword's words at the beginning of a right-hand side are a variable or a function."""
+        rest = right[len(head) :]
+        if rest.lstrip().startswith("(") and is_pure_function(head.replace(" ", "_")):
+            return True
+        return re.match(r"\[|\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)", rest) is not None
 
     def call(self, line: LogicalLine, text: str, at: int, match: re.Match[str]) -> Statement:
         """Return the call of a procedure or tool by its bare name, with or without brackets."""
