@@ -1,4 +1,4 @@
-"""The lines of TABLE … END TABLE: `[FIELD] name [AS] type[(n)] [KEY] [NOT NULL] [UNIQUE] [DEFAULT v] [REFERENCES t]`."""
+"""The lines of TABLE … END TABLE: `[FIELD] name [AS] type[(n)] [KEY] [NOT NULL] [DEFAULT v] [REFERENCES t]`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE_MAX = 10_000_000
 _TYPES = {
     "text": "text string memo longtext clob char character nchar varchar nvarchar varying email phone mobile url link "
     "name title color zipcode cep cpf cnpj image file audio video document password html markdown enum",
-    "bigint": "bigint integer int long autoincrement autonumber serial bigserial counter int8 int4 smallint tinyint short",
+    "bigint": "bigint integer int long autoincrement autonumber serial bigserial counter int8 int4 smallint tinyint",
     "numeric": "numeric number decimal money currency amount percent",
     "double precision": "double float real single",
     "boolean": "boolean bool bit logical yesno",

@@ -41,13 +41,14 @@ _SIGN = re.compile(r"<=|>=|<>|!=|==|=|<|>")
 _NAMED = re.compile(r"(NOT\s+)?(LIKE|ILIKE|IN|BETWEEN|CONTAINS|STARTS\s+WITH|ENDS\s+WITH)(?!\w)", re.IGNORECASE)
 _IS_NULL = re.compile(r"IS\s+(NOT\s+)?NULL\b", re.IGNORECASE)
 _QUOTED = re.compile(r"'((?:[^'\\]|''|\\.)*)'|\"((?:[^\"\\]|\"\"|\\.)*)\"|‘([^’]*)’|“([^”]*)”", re.DOTALL)
-_CLOSE = r"\s{0,9}(?:\)|;?\s*$|&&|\|\||\b(?:AND|OR)\b|\bORDER\s+BY\b|\bLIMIT\s+\S+\s*;?\s*$)"
+_CLOSE = r"\s{0,9}(?:\)|$|&&|\|\||\b(?:AND|OR)\b|\bORDER\s+BY\b|\bLIMIT\s+\S+$)"
 _RAW = re.compile(rf"(?:(?!{_CLOSE}).)+", re.IGNORECASE | re.DOTALL)
 _RAW_ITEM = re.compile(rf"(?:(?!\s{{0,9}},|{_CLOSE}).)+", re.IGNORECASE | re.DOTALL)
 _LOOKS_LIKE_ONE = re.compile(
     r"[=<>!]|\b(?:LIKE|ILIKE|IN|IS|BETWEEN|CONTAINS|STARTS|ENDS|NOT|AND|OR|ORDER|LIMIT)\b", re.IGNORECASE
 )
 _MOMENTS = re.compile(r"(NOW|TODAY)\s*\(\s*\)", re.IGNORECASE)
+_OPEN, _SHUT, _COMMA = re.compile(r"\("), re.compile(r"\)"), re.compile(",")
 _OPERATORS = {"==": "=", "!=": "<>"}
 
 Pieces: TypeAlias = "tuple[str | Expression, ...]"
@@ -114,7 +115,7 @@ class _Parser:
     def __init__(self, text: str, values: Sequence[Expression]) -> None:
         if len(text) > TEXT_CHARACTERS_MAX:
             raise ScriptError(f"A condition of {len(text):,} characters is too long.", "limit")
-        self.text, self.values = text, values
+        self.text, self.values = text.strip().rstrip("; \t\r\n"), values
         self.at = self.depth = 0
 
     def parse(self) -> Condition:
@@ -127,7 +128,6 @@ class _Parser:
         limit: Operand | None = None
         if found := self.take(_LIMIT):
             limit = self.hole(found[1]) or ("value", min(int(found[1]), LIMIT_MAX))
-        self.take(re.compile(";"))
         if self.skip() < len(self.text):
             raise self.wrong("cannot be understood here")
         return Condition(tree, order, limit)
@@ -153,9 +153,9 @@ class _Parser:
         try:
             if self.take(_NOT):
                 return ("not", self.one())
-            if self.take(re.compile(r"\(")):
+            if self.take(_OPEN):
                 inner = self.either()
-                self.need(re.compile(r"\)"), '")" is missing')
+                self.need(_SHUT, '")" is missing')
                 return inner
             return self.comparison()
         finally:
@@ -178,12 +178,12 @@ class _Parser:
     def named(self, word: str, left: Operand) -> Tree:
         match word:
             case "IN":
-                if not self.take(re.compile(r"\(")):
+                if not self.take(_OPEN):
                     return ("in", left, self.right())
                 items = [self.right(listed=True)]
-                while self.take(re.compile(",")):
+                while self.take(_COMMA):
                     items.append(self.right(listed=True))
-                self.need(re.compile(r"\)"), '")" is missing behind IN (…')
+                self.need(_SHUT, '")" is missing behind IN (…')
                 return ("in", left, *items)
             case "BETWEEN":
                 low = self.right()
@@ -205,7 +205,7 @@ class _Parser:
         if found is None:
             raise self.wrong("stands where a column's name is expected")
         word = found[0].lower()
-        if word in COLUMN_FUNCTIONS and self.take(re.compile(r"\(")):
+        if word in COLUMN_FUNCTIONS and self.take(_OPEN):
             return ("call", COLUMN_FUNCTIONS[word], *self.arguments())
         return ("column", word.rsplit(".", 1)[-1])
 
@@ -215,8 +215,8 @@ class _Parser:
             self.skip()
             quoted = self.peek(_QUOTED) or self.peek(re.compile(rf"[\d+-]|{_HOLE_CLASS}")) or self.peek(_MOMENTS)
             found.append(self.right(listed=True) if quoted else self.left())
-            if not self.take(re.compile(",")):
-                self.need(re.compile(r"\)"), '")" is missing')
+            if not self.take(_COMMA):
+                self.need(_SHUT, '")" is missing')
                 return found
 
     def right(self, *, listed: bool = False) -> Operand:
@@ -231,7 +231,7 @@ class _Parser:
         if (found := self.peek(_WORD)) and found[0].lower() in COLUMN_FUNCTIONS:
             at = self.at
             self.take(_WORD)
-            if self.take(re.compile(r"\(")):
+            if self.take(_OPEN):
                 return ("call", COLUMN_FUNCTIONS[found[0].lower()], *self.arguments())
             self.at = at
         found = self.take(_RAW_ITEM if listed else _RAW)
@@ -274,7 +274,7 @@ class _Parser:
                 raise self.wrong("cannot be ordered by: only a column can")
             direction = self.take(_DIRECTION)
             keys.append((str(column[1]), bool(direction and direction[1].upper() == "DESC")))
-            if not self.take(re.compile(",")):
+            if not self.take(_COMMA):
                 return tuple(keys)
 
     # ── the text ──

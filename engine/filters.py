@@ -198,7 +198,7 @@ class Resolver:
             case ("name", str(word)):
                 return self.word(word)
             case ("text", *parts):
-                texts = [p if isinstance(p, str) else to_text(self.value(p)) for p in cast("list[Any]", parts)]
+                texts = [p if isinstance(p, str) else to_text(self.value(p)) for p in parts]
                 return ["value", "".join(texts)]
             case ("call", str(name), *arguments):
                 return ["call", name, *(self.operand(cast(Operand, a)) for a in arguments)]

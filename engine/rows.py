@@ -67,6 +67,10 @@ def select(rows: Iterable[Value], asked: dict[str, Any]) -> list[Value]:
     return found if asked["limit"] is None else found[: asked["limit"]]
 
 
+def _order(a: Value, b: Value) -> int:
+    return compare(a, b) or 0
+
+
 def _by(name: str) -> Callable[[Value, Value], int]:
     def order(a: Value, b: Value) -> int:
         x, y = field(a, name), field(b, name)
@@ -150,11 +154,10 @@ def _called(name: str, arguments: list[Value]) -> Value:
         case "length":
             return len(value) if isinstance(value, list | dict) else len(to_text(value))
         case "abs" | "round":
-            function = NUMBERS[name]
-            return function.call(*(to_number(a) for a in arguments))
+            return NUMBERS[name].call(*(to_number(a) for a in arguments))
         case "datediff":
             first, second = _day(value), _day(arguments[1])
-            return (first - second).days
+            return cast(int, (first - second).days)
         case "date":
             return cast(str, _day(value).isoformat())
         case _:
@@ -253,7 +256,7 @@ def aggregate_rows(function: str, rows: list[Value], name: str) -> Value:
     if not values:
         return 0 if function == "SUM" else None
     if function in ("MIN", "MAX"):
-        ordered = sorted(values, key=cmp_to_key(lambda a, b: compare(a, b) or 0))
+        ordered = sorted(values, key=cmp_to_key(_order))
         return ordered[0 if function == "MIN" else -1]
     total: Value = 0
     for value in values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import cast
+from typing import Any, cast
 
 from engine.errors import ScriptError
 from engine.functions.signature import Function, Moment, function
@@ -17,9 +17,8 @@ def filter_list(moment: Moment, items: list[Value], condition: str) -> Value:
 
     FILTER([{"n": 1}, {"n": 2}], "n > 1") = [{"n": 2}]
     """
-    from engine.conditions import Condition
     from engine.expressions import Expression
-    from engine.filter_text import parse_text
+    from engine.filter_text import Condition, parse_text
     from engine.filters import Resolver
     from engine.functions import FUNCTIONS as ALL
     from engine.rows import select
@@ -33,7 +32,7 @@ def filter_list(moment: Moment, items: list[Value], condition: str) -> Value:
     resolver = Resolver(value, lambda name: None)
     limit = resolver.operand(found.limit)[1] if found.limit is not None else None
     where = None if found.tree is None else resolver.tree(found.tree)
-    asked = {"where": where, "order": [list(key) for key in found.order], "limit": limit}
+    asked: dict[str, Any] = {"where": where, "order": [list(key) for key in found.order], "limit": limit}
     return cast(Value, select(items, asked))
 
 

@@ -100,7 +100,8 @@ class Sort(Step):
         if words and words[-1].lower() in ("desc", "descending", "asc", "ascending"):
             descending = words.pop().lower().startswith("desc")
         rows = list(rows_in(here.value(self.source), "SORT"))
-        for name in reversed(words or [None]):
+        names: list[str | None] = [*reversed(words)]
+        for name in names or [None]:
             rows = sort_rows(rows, name, descending)
         return here.into(self.into, cast(Value, rows))
 
@@ -286,7 +287,7 @@ class Pivot(Step):
 
 @dataclass(frozen=True, slots=True)
 class Fill(Step):
-    """Fill a template with every row: `x = FILL list, template`. In the template's texts `{{field}}` is the row's field.
+    """Fill a template with every row: `x = FILL list, template`, where `{{field}}` in its texts is the row's field.
 
     ```basic
     people = [{"name": "Ada"}, {"name": "Grace"}]

@@ -24,7 +24,7 @@ Item = tuple[str, Expression | None, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Select(Step):
+class SelectRows(Step):
     """Choose from a list or a table: `x = SELECT a, b * 2 AS c FROM list WHERE … GROUP BY a ORDER BY c DESC LIMIT n`.
 
     `*` is every field; COUNT, SUM, AVG, MIN and MAX are of a group, or of all rows. `SELECT DISTINCT` drops
