@@ -197,7 +197,7 @@ def test_members_that_the_envelope_lacks_are_looked_up_in_its_data() -> None:
 def test_where_get_looks_in_the_database(text: str, query: tuple[str, tuple[Value, ...]]) -> None:
     seen: list[Any] = []
     player = Player(compile_script("t.bas", {"t.bas": f'customer = {{ a: 1 }}\ntext = "x"\nx = GET "{text}"\nTALK x'}))
-    player.answer = lambda q: seen.append((q.name, q.arguments)) or QueryAnswered("found")  # type: ignore[method-assign,func-returns-value]
+    player.answer = lambda q: seen.append((q.name, q.arguments)) or QueryAnswered("found")  # type: ignore[method-assign,assignment,func-returns-value]
     player.run()
     assert seen == [query] and player.transcript == ["bot: found"]
 
