@@ -20,13 +20,14 @@ from engine.grammar import variable_name
 from engine.keywords.calls import Define
 from engine.keywords.exits import ReturnValue
 from engine.keywords.params import Param
+from engine.keywords.tools import UseTool
 from engine.names import Names, Numbers, procedure_name, procedure_parameters
 from engine.nesting import Nester
 from engine.phrases import given_names
 from engine.plan import Mode, Plan, Procedure
 from engine.raw import Statement
 from engine.source import Scan, Source, scan
-from engine.steps import Block, Step
+from engine.steps import Block, Step, constant_of
 
 SOURCE_CHARACTERS_MAX = 1_000_000
 INJECTED_NAMES = frozenset({
@@ -77,8 +78,18 @@ class _Compilation:
         self.build(builder, path, statements)
         for problem in (*scanned.problems, *nester.problems, *builder.problems):
             (self.problems if problem.severity == "error" else self.warnings).append(problem)
-        self.waiting += [p for p in builder.called_scripts if p not in self.procedures]
+        self.waiting += [p for p in (*builder.called_scripts, *self.offered(path)) if p not in self.procedures]
         return scanned
+
+    def offered(self, path: str) -> Iterator[str]:
+        """Yield the scripts that a script offers to the language model by name: as tools they run in its conversation,
+        and someone in the middle goes on with them as they were."""
+        own = [p for p in self.procedures.values() if p.script == path]
+        for step in (s for p in own for s in walk(p.body) if isinstance(s, UseTool)):
+            for name in map(constant_of, step.names):
+                found = self.path_of(path, name) if isinstance(name, str) else None
+                if found is not None:
+                    yield found
 
     def build(self, builder: Builder, path: str, statements: list[Statement]) -> None:
         """Number the script's steps in reading order: its procedures where they are declared."""
