@@ -243,3 +243,19 @@ def test_the_words_may_be_variables(name: str) -> None:
 def test_further_words_are_keywords_of_the_bot_server(source: str) -> None:
     [request], _, _ = asked(f"user = 1\nitem = 2\n{source}")
     assert request.kind != "http" and " " in request.kind
+
+
+@pytest.mark.parametrize(
+    ("source", "urls"),
+    [
+        ('x = GET("/a").rate + 1\nTALK x', ["/a"]),
+        ('TALK GET("/a").rate + POST("/b", { n: 1 }).rate', ["/a", "/b"]),
+        ('IF FALSE AND GET("/a").rate THEN TALK 1\nTALK GET("/b").rate + 1', ["/b"]),
+        ('u = "/a"\nTALK "${GET(u).rate}"', ["/a"]),
+        ('FOR i = 1 TO 2\nx = GET("/${i}").rate\nNEXT\nTALK x', ["/1", "/2"]),
+    ],
+)
+def test_calls_inside_expressions(source: str, urls: list[str]) -> None:
+    requests, done, _ = asked(source, {"rate": 1}, {"rate": 2})
+    assert done is not None and done.failure is None
+    assert [r.payload["url"] for r in requests if isinstance(r.payload, dict)] == urls
