@@ -187,11 +187,11 @@ def test_members_that_the_envelope_lacks_are_looked_up_in_its_data() -> None:
         ("session.k", ("get_session_variable", ("k",))),
         ("user.k", ("get_session_variable", ("k",))),
         ("SESSION.a.b", ("get_session_variable", ("a.b",))),
-        ("prices.csv", ("read_file", ("prices.csv", "value"))),
-        ("docs/a b.txt", ("read_file", ("docs/a b.txt", "value"))),
-        ("text.length", ("read_file", ("text.length", "value"))),
-        ("nobody.name", ("read_file", ("nobody.name", "value"))),
-        ("customer", ("read_file", ("customer", "value"))),
+        ("prices.csv", ("read_file", ("prices.csv",))),
+        ("docs/a b.txt", ("read_file", ("docs/a b.txt",))),
+        ("text.length", ("read_file", ("text.length",))),
+        ("nobody.name", ("read_file", ("nobody.name",))),
+        ("customer", ("read_file", ("customer",))),
     ],
 )
 def test_where_get_looks_in_the_database(text: str, query: tuple[str, tuple[Value, ...]]) -> None:
@@ -214,8 +214,10 @@ def test_get_of_a_member_of_a_variable() -> None:
 
 
 def test_get_of_what_is_nowhere_asks_the_bot_server() -> None:
-    [request], done, player = asked('x = GET "crm/contact"\nTALK x.name', {"name": "Ada"})
+    source = 'x = GET "crm/contact"\nTALK x.name\ny = GET "kb:tea"'
+    [request, second], done, player = asked(source, {"name": "Ada"}, 1, queries={"read_file": lambda _: None})
     assert (request.kind, request.payload) == ("GET", {"arguments": ["crm/contact"], "clauses": {}})
+    assert second.payload == {"arguments": ["kb:tea"], "clauses": {}}
     assert request.deadline == player.now - timedelta(0) + timedelta(seconds=player.policy.keyword_seconds_max)
     assert done is not None and player.transcript == ["bot: Ada"]
 
