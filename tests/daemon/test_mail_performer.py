@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -141,6 +142,22 @@ async def test_no_server_is_tried_again_and_a_connection_that_breaks_is_unsure()
     away = await failing(performer(server))
     assert away.again and not away.unsure and "cannot be reached" in away.message
     assert broken.again and broken.unsure
+
+
+async def test_a_server_that_says_nothing_is_left_in_time() -> None:
+    gone = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    silent = await asyncio.start_server(say_nothing, HOST, 0)
+    async with silent:
+        server = MailServer(port=silent.sockets[0].getsockname()[1])
+        failed = await failing(performer(server, timeout_seconds=0.2))
+        await gone.wait()
+    assert failed.again and not failed.unsure and "did not answer in time" in failed.message
 
 
 # ── what a mail can hold ──
