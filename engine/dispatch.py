@@ -37,11 +37,10 @@ _ACCESS = r"(?:\s*(?:\?\.|\.)\s*[^\W\d]\w*\$?|\s*\[(?:[^\[\]]|\[[^\[\]]*\])*\])*
 _ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
-_OPERATOR = re.compile(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
+_OPERATOR = re.compile(r"\[|\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
 _AFTER_CALL = re.compile(r"\s*(?:[-+*/^=<>&.?\[]|(?:AND|OR|MOD)\b)", re.IGNORECASE)
 _BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
-CALLED_IN_EXPRESSIONS = ("LLM", "REWRITE")
 _CHANGING_METHODS = ("push", "append", "splice")
 
 
@@ -218,7 +217,7 @@ class LineReader:
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
         head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not _goes_on_as_expression(head, right[len(head) :]):
+        if head is not None and not _goes_on_as_expression(right[len(head.rstrip(' "')) :]):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
         try:
@@ -279,14 +278,12 @@ class LineReader:
         return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
 
 
-def _goes_on_as_expression(head: str, rest: str) -> bool:
+def _goes_on_as_expression(rest: str) -> bool:
     """Tell whether the words of a keyword, with `rest` behind them, are a name here: an operator follows them, or
-    follows the brackets of their call (`LLM("a") + LLM("b")`, for the keywords that an expression may call)."""
-    depth = 0
-    for at, character in enumerate(rest if head in CALLED_IN_EXPRESSIONS and rest.startswith("(") else ""):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return _AFTER_CALL.match(rest, at + 1) is not None
+    follows the brackets of their call, as in `LLM("a") + LLM("b")` and `GET(url).rate`."""
+    end = closing_bracket(rest, 0) if rest.startswith("(") else None
+    if end is not None and _AFTER_CALL.match(rest, end + 1):
+        return True
     return _OPERATOR.match(rest) is not None
 
 
@@ -307,12 +304,22 @@ def normal_head(head: str, text: str) -> str:
     if not match:
         return text
     begin, rest = match[0].replace("_", " "), text[match.end() :]
-    inner = rest.strip()
-    if "_" in match[0] and inner.startswith("(") and inner.endswith(")"):
-        at = rest.index("(")
-        end = rest.rindex(")")
+    at = rest.find("(")
+    called = at == 0 or ("_" in match[0] and at > 0 and not rest[:at].strip())
+    end = closing_bracket(rest, at) if called else None
+    if end is not None and not rest[end + 1 :].strip():
         rest = rest[:at] + " " + rest[at + 1 : end] + " " + rest[end + 1 :]
     return begin + rest
+
+
+def closing_bracket(text: str, at: int) -> int | None:
+    """Return where the bracket that opens at `at` closes, or None. Strings are masked and hold none."""
+    depth = 0
+    for index in range(at, len(text)):
+        depth += (text[index] in "([{") - (text[index] in ")]}")
+        if depth == 0:
+            return index
+    return None
 
 
 def _constant(value: str, source: Source, offset: int) -> ast.expr:

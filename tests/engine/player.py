@@ -118,6 +118,8 @@ class Player:
         try:
             if query.name in ("publish_event", "start_child", "approval_link"):
                 return QueryAnswered(getattr(self, query.name)(*query.arguments))
+            if query.name in ("share_memory", "sync_memory"):
+                raise Refused(f"There is no bot '{query.arguments[-1]}'.")
             if query.name in self.queries:
                 return QueryAnswered(self.queries[query.name](query))
             if query.name in ("set_schedule", "clear_schedule"):
