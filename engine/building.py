@@ -14,8 +14,8 @@ from engine.expressions import Expression, is_pure_function
 from engine.grammar import Syntax
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
-from engine.keywords.conditions import If
-from engine.keywords.exits import Exit
+from engine.keywords.conditions import If, Select
+from engine.keywords.exits import SWITCH, Exit
 from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
 from engine.keywords.llm import Llm, Rewrite
@@ -78,6 +78,9 @@ class Builder:
             if self.assigned_call(target, value):
                 return
         parsed = self.parsed(statement.parsed)
+        if statement.kind is Select:  # what its CASEs call is called before it, in order
+            for section in statement.sections[1:]:
+                section.parsed = self.without_calls(section.parsed)
         into = self.target(statement.into) if statement.into else None
         lines = None
         if statement.block is not None:
@@ -88,6 +91,19 @@ class Builder:
         written = Written(place, parsed, sections, into, tuple(self.loops), lines)
         self.out.append(statement.kind.build(written))
 
+    def without_calls(self, raw: RawParsed) -> RawParsed:
+        """Return a line's parts with the calls in its expressions already lifted."""
+        parts: list[RawPart] = []
+        for part in raw.parts:
+            match part:
+                case RawExpression(node=node, text=text, offset=offset):
+                    parts.append(RawExpression(self.lift(node), text, offset))
+                case RawParsed():
+                    parts.append(self.without_calls(part))
+                case _:
+                    parts.append(part)
+        return RawParsed(raw.rule, tuple(parts))
+
     def sections(self, statement: Statement, place: Place, parsed: Parsed) -> tuple[Section, ...]:
         """Return the statement's sections with their steps. An ELSEIF whose condition needs calls becomes an
         IF inside ELSE."""
@@ -96,6 +112,8 @@ class Builder:
             self.loops = []
         if statement.kind.LOOP:
             self.loops.append((statement.kind.LOOP, place.number))
+        elif statement.kind is Select:
+            self.loops.append((SWITCH, place.number))
         built: list[Section] = []
         for index, section in enumerate(statement.sections):
             if statement.kind.APART:
@@ -115,7 +133,7 @@ class Builder:
                 built.append(Section(Parsed("else"), self.nested_if(statement, index)))
                 break
             built.append(Section(self.parsed(section.parsed), self.block(section.body)))
-        if statement.kind.LOOP:
+        if statement.kind.LOOP or statement.kind is Select:
             self.loops.pop()
         self.loops = outer
         return tuple(built)
