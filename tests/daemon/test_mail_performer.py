@@ -197,6 +197,7 @@ async def test_html_has_a_text_beside_it() -> None:
         {"to": ["ana@example.com> SIZE=1\r\nRCPT TO:<evil@example.com"]},
         {"cc": ["<evil@example.com> <ana@example.com>"]},
         {"to": ["ana@example.com, evil@example.com"]},
+        {"reply_to": "a@b.c\nBcc: evil@example.com"},
         {"to": ["ana@exam ple.com"]},
         {"to": ["@example.com"]},
         {"to": ["ana"]},
