@@ -112,6 +112,11 @@ def test_flags_beat_the_environment_beats_the_credential_beats_the_file(tmp_path
         ("[tools.a]\nkind = 'sql'\n", "stepwell.toml:1: tools.a lacks function"),
         ("[tools.a]\nkind = 'sql'\nfunction = 'f'\nparameter = []\n",
          "stepwell.toml:1: there is no setting tools.a.parameter; did you mean parameters?"),
+        ("[mail.accounts.sales]\nuser = 'u'\n", "stepwell.toml:1: mail.accounts.sales lacks host"),
+        ("[mail.accounts.sales]\nhost = 'h'\nsendr = 's'\n",
+         "stepwell.toml:1: there is no setting mail.accounts.sales.sendr; did you mean sender?"),
+        ("[mail.accounts.sales]\nhost = 'h'\npassword = 7\n",
+         'stepwell.toml:1: mail.accounts.sales.password must be text in quotes, not "***"'),
         ("[tools.'a b']\nkind = 'sql'\n",
          'stepwell.toml:1: a tool cannot be called "a b"; its name is a word, as a script calls it'),
         ("[database\n", "stepwell.toml:1: is not TOML: expected ']' at the end of a table declaration"),
@@ -199,6 +204,13 @@ def test_tools_of_the_web_keep_their_headers_to_themselves(tmp_path: Path) -> No
     tool = settings.tools["t"]
     assert isinstance(tool, HttpTool) and tool.method == "POST" and tool.headers == {"X-Key": "s3cr3t"}
     assert "s3cr3t" not in str(settings.values()) and "X-Key" in str(settings.values()["tools.t"])
+
+
+def test_accounts_of_mail_are_found_by_their_folded_names_and_their_passwords_shown_to_nobody(tmp_path: Path) -> None:
+    text = "[mail]\npassword = 'hunter1'\n[mail.accounts.Sales]\nhost = 'h'\npassword = 'hunter2'\nport = 25\n"
+    settings = load(tmp_path, text)
+    assert settings.mail.accounts["sales"].password == "hunter2" and settings.mail.accounts["sales"].port == 25
+    assert "hunter" not in str(settings.values()) and "'password': '***'" in str(settings.values())
 
 
 def test_mcp_servers_keep_their_secrets_to_themselves(tmp_path: Path) -> None:
