@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from random import Random
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -127,6 +130,27 @@ async def test_f27_an_event_on_its_way_and_the_time_out_take_one_branch(database
         await chat.idle()
         said = (await chat.said(session))[-1]
         assert (said, await open_events(database)) in [("got 4", []), ("too late", ["paid"])]
+
+
+async def test_no_event_is_lost_between_its_commit_and_that_of_its_wait(database: str, rng: Random) -> None:
+    """The daemon sweeps once an hour here: what is missed in this race stays missed."""
+    scripts = {"waiter.bas": '#workflow\nx = WAIT FOR EVENT "${name}"\nTALK x', "idle.bas": "TALK 1"}
+    names = [f"e{number}" for number in range(40)]
+    async with chatting(database, scripts) as chat:
+        sessions = {name: uuid4() for name in names}
+
+        async def wait_for(name: str) -> None:
+            await chat.clients.start("waiter.bas", session_id=sessions[name], params={"name": name})
+
+        work: list[tuple[Any, str]] = [(wait_for, name) for name in names] + [
+            (chat.clients.publish, name) for name in names
+        ]
+        rng.shuffle(work)
+        await asyncio.gather(*(act(name) if act is wait_for else act(name, name) for act, name in work))
+        await chat.idle()
+        for name, session in sessions.items():
+            assert await chat.said(session) == [name]
+        assert await open_events(database) == []
 
 
 async def test_an_event_told_to_one_who_is_cancelled_is_there_for_another(database: str) -> None:
