@@ -152,6 +152,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """What an operator's action did to a request: as Outcome does for executions."""
+
+    changed: bool
+    status: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListedExecution:
     """An execution in a list. `start_order` is the key of the next page."""
 

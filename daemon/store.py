@@ -230,7 +230,7 @@ class Store:
 
     async def deploy_script(self, script: str, plan_hash: str, bot_id: UUID = EVERY_BOT) -> bool:
         """Let new starts take this plan, which is stored. Return whether that changed anything."""
-        return await self._pool.fetchval(query("deploy_script"), bot_id, script, plan_hash, None) is not None
+        return await self._pool.fetchval(query("deploy_script"), bot_id, script, plan_hash, None, "folder") is not None
 
     async def withdraw_script(self, script: str, bot_id: UUID = EVERY_BOT) -> bool:
         """Let nobody start the script any more. Return whether it could be started."""

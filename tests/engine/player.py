@@ -71,7 +71,8 @@ class Player:
     memory: dict[tuple[str, str], Value] = field(default_factory=dict)
     random: random.Random = field(default_factory=lambda: random.Random(7))
     givens: Givens = field(default_factory=Givens)
-    requests: dict[int, Request] = field(default_factory=dict)
+    requests: dict[int, Request] = field(default_factory=dict)  # those that wait
+    made: list[Request] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     events: list[EventPublished] = field(default_factory=list)  # that nobody has had
     children: dict[int, ChildEnded] = field(default_factory=dict)  # that have ended
@@ -249,6 +250,7 @@ class Player:
                     self.logs.append(text)
                 case Request(kind=kind, payload=dict(payload)):
                     self.requests[effect.number] = effect
+                    self.made.append(effect)
                     if kind in self.shown_kinds:
                         self.transcript += entry_lines(asked_of(kind, payload))
                 case _:
