@@ -22,6 +22,7 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
+from daemon.files import Files
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
@@ -46,6 +47,7 @@ from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 from engine.policy import Policy
+from engine.values import Value
 
 METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
@@ -74,6 +76,13 @@ def policy_of(settings: Settings) -> Policy:
             n.lower(): t.in_doubt for n, t in settings.tools.items() if isinstance(t, HttpTool) and t.in_doubt
         },
     )
+
+
+def data_manner(settings: Settings) -> dict[str, Value]:
+    """Return how data keywords run, as the function workflow_data takes it."""
+    data = settings.data
+    zone = settings.scripts.time_zone
+    return {"prefix": data.schema_prefix, "role": data.role, "rows_max": data.rows_max, "zone": zone}
 
 
 class Daemon:
@@ -152,6 +161,12 @@ class Daemon:
             self._chance(),
             connections_max=settings.database.pool_max,
             tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
+            files=Files(
+                Path(settings.data.files_directory or settings.scripts_dir),
+                bytes_max=settings.data.file_bytes_max,
+                rows_max=settings.data.rows_max,
+            ),
+            data=data_manner(settings),
             may_write=self.partitions.may_write,
         )
         return Supervisor(
