@@ -33,7 +33,7 @@ from daemon.plans import Plans
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
-from daemon.settings import Settings, SqlTool
+from daemon.settings import HttpTool, Settings, SqlTool
 from daemon.sources import Sources
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
@@ -42,6 +42,7 @@ from daemon.store_deploy import DeployStore
 from daemon.store_operators import OperatorStore
 from daemon.store_requests import RequestStore
 from daemon.store_schedules import ScheduleStore
+from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 from engine.policy import Policy
@@ -69,6 +70,9 @@ def policy_of(settings: Settings) -> Policy:
         language=language,
         sentences=sentences,
         reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},
+        tools_in_doubt={
+            n.lower(): t.in_doubt for n, t in settings.tools.items() if isinstance(t, HttpTool) and t.in_doubt
+        },
     )
 
 
@@ -224,8 +228,9 @@ class Daemon:
                 messages = await self.store.fetch_messages(supervisor.held, 1)
                 due = await self.store.fetch_due(supervisor.held_due, 1)
                 signals = await self.store.fetch_signals(supervisor.held, 1)
+                told = await self.store.tell_events(supervisor.events_awaited)
                 fires = await self.schedules.due() or await self.sources.due()
-                if not messages and not due and not signals and not fires and not self._moving():
+                if not (messages or due or signals or told or fires or self._moving()):
                     return
                 self.look()
             await asyncio.sleep(IDLE_POLL_SECONDS)
@@ -239,6 +244,12 @@ class Daemon:
             or not self.committer.idle
             or not self.partitions.owned
         )
+
+    async def keep_settings(self) -> None:
+        """Have the database know what its own functions need of the configuration."""
+        approvals, mail = self.settings.approvals, self.settings.mail
+        mails = bool(mail.host and approvals.url)
+        await self.store.keep_approval_settings(approvals.url, approvals.timeout_seconds, mails, approvals.secret)
 
     # ── life ──
 
@@ -382,8 +393,10 @@ async def run_daemon(
         readiness = readiness or Readiness()
         metrics = metrics or create_metrics()
         if performers is None:
-            performers = await stack.enter_async_context(open_performers(settings))
+            find_script = ToolStore(connections.looking).find_script
+            performers = await stack.enter_async_context(open_performers(settings, metrics, find_script))
         daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name(), performers)
+        await daemon.keep_settings()
         async with asyncio.TaskGroup() as tasks:
             daemon.start(tasks)
             try:

@@ -53,6 +53,7 @@ COMMANDS = (
     Command("pause", "Hold a conversation until it is resumed.", TALK),
     Command("resume", "Let a paused conversation go on.", TALK),
     Command("retry", "Let a failed conversation go on from the step that failed.", TALK),
+    Command("requests", "List what scripts ask of the world and nobody has answered, and end doubts.", TALK),
     Command("schedules", "List what is started when; pause, resume, trigger, backfill.", TALK),
     Command("deploy", "Store the scripts of a folder, so that they can be started.", RUN),
     Command("up", "Run the daemon, with an embedded PostgreSQL unless one is configured.", RUN),
