@@ -2282,7 +2282,7 @@ declare
 begin
     select s.* into found_row from workflow_schedules s where s.id = workflow_lock_schedule.id for no key update;
     if not found then
-        raise exception using errcode = 'SW030', message = format('There is no schedule %s.', workflow_lock_schedule.id),
+        raise exception using errcode = 'SW050', message = format('There is no schedule %s.', workflow_lock_schedule.id),
             hint = 'The view workflow_timetable lists them.';
     end if;
     perform workflow_check_bot(found_row.bot_id);
@@ -2445,11 +2445,11 @@ begin
             hint = 'For example: {"vip": true}. Its keys become variables of the script.';
     end if;
     if workflow_schedule.missed not in ('skip', 'once', 'all') then
-        raise exception using errcode = 'SW031', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
+        raise exception using errcode = 'SW051', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
             hint = 'It says what happens to moments at which no daemon ran.';
     end if;
     if coalesce(btrim(workflow_schedule."when"), '') = '' then
-        raise exception using errcode = 'SW032', message = 'A schedule needs to say when.',
+        raise exception using errcode = 'SW052', message = 'A schedule needs to say when.',
             hint = 'For example "weekdays at 8am", "0 9 * * 1-5", "2030-12-24 09:00".';
     end if;
     perform workflow_plan_of(workflow_schedule.script, bot);
@@ -2584,7 +2584,7 @@ $$;
 -- Deploying: bots by their names, and scripts that come as rows. A script that comes as a row is a pending source; the
 -- daemon compiles it and says what came of it. What does not compile changes nothing.
 
-create function workflow_bot_named(name text) returns uuid
+create function workflow_bot_id(name text) returns uuid
     stable language plpgsql set search_path from current
 as $$
 declare
@@ -2597,7 +2597,7 @@ begin
     return found_id;
 end
 $$;
-comment on function workflow_bot_named(text) is
+comment on function workflow_bot_id(text) is
     'The bot of that name: its id in the table bots where that is (null: not in it), else one derived from the name, always the same.';
 
 create table workflow_sources (
@@ -2627,11 +2627,11 @@ declare
 begin
     perform workflow_check_bot(chosen);
     if coalesce(btrim(workflow_deploy.path), '') = '' or workflow_deploy.path ~ '(^/|(^|/)\.\.?(/|$)|\\)' then
-        raise exception using errcode = 'SW040', message = format('%L is no path of a script.', workflow_deploy.path),
+        raise exception using errcode = 'SW053', message = format('%L is no path of a script.', workflow_deploy.path),
             hint = 'For example "ticket.bas" or "sales/offer.bas".';
     end if;
     if length(workflow_deploy.source) > 1000000 then
-        raise exception using errcode = 'SW041',
+        raise exception using errcode = 'SW054',
             message = format('The script has %s characters; at most 1000000 are accepted.', length(workflow_deploy.source)),
             hint = 'Split it into several scripts.';
     end if;
