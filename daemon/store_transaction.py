@@ -17,6 +17,7 @@ from engine.events import QueryAnswered, QueryFailed
 from engine.values import Value
 
 TOOL = "tool:"
+DATA = "data:"
 
 # An escape of NUL in JSON text: an odd number of backslashes before it, else it is a backslash and letters.
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -81,6 +82,9 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
         return asked.name, (execution.id, *(_argument(a) for a in asked.arguments))
     if asked.name in ABOUT_BOT:
         return asked.name, (execution.bot_id, *(_argument(a) for a in asked.arguments))
+    if asked.name.startswith(DATA):
+        verb = asked.name.removeprefix(DATA)
+        return "run_data", (execution.bot_id, verb, _json(asked.arguments[0]), _json(asked.arguments[1]))
     key = str(asked.arguments[0]) if asked.arguments else ""
     if "\0" in key or not key.isprintable():
         raise _Refused(f"{key!r} cannot be the name of a variable.")

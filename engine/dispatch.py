@@ -54,7 +54,7 @@ def head_pattern(head: str) -> re.Pattern[str]:
         return re.compile(rf"END[\s_-]*{head[4:].replace(' ', '[ _]+')}(?![\w$])", re.IGNORECASE)
     if head.endswith('"'):
         return re.compile(rf'{head[:-2]}(?=\s*\()?\s*\(?\s*(?=")', re.IGNORECASE)
-    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$])", re.IGNORECASE)
+    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$]|\.[^\W\d])", re.IGNORECASE)
 
 
 _PATTERNS: dict[str, re.Pattern[str]] = {}
@@ -229,8 +229,8 @@ class LineReader:
             first = RawExpression(_constant(spelled, self.source, offset), spelled, offset)
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
-        head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not _goes_on_as_expression(right[len(head.rstrip(' "')) :]):
+        head = longest_head(right, [h for h, kinds in classes_by_head().items() if any(k.RESULT for k in kinds)])
+        if head is not None and not _is_operand(head.rstrip(' "'), right):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
         called = _CALLED.match(right)
@@ -317,9 +317,12 @@ class LineReader:
         return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
 
 
-def _goes_on_as_expression(rest: str) -> bool:
-    """Tell whether the words of a keyword, with `rest` behind them, are a name here: an operator follows them, or
-    follows the brackets of their call, as in `LLM("a") + LLM("b")` and `GET(url).rate`."""
+def _is_operand(head: str, right: str) -> bool:
+    """Tell whether the words of a keyword at the beginning of a right-hand side are a name here: a variable or pure
+    function, an operator follows them, or follows the brackets of their call (`LLM("a") + LLM("b")`, `GET(url).rate`)."""
+    rest = right[len(head) :]
+    if rest.lstrip().startswith("(") and is_pure_function(head.lower().replace(" ", "_")):
+        return True
     end = closing_bracket(rest, 0) if rest.startswith("(") else None
     if end is not None and _AFTER_CALL.match(rest, end + 1):
         return True
