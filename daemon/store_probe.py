@@ -33,10 +33,10 @@ class Probe:
     clock_seconds: float
     listen_works: bool
     pooler: Pooler
-    data_role: str | None
-    may_create_schemas: bool
     schema_version: int | None
     known_version: int | None
+    data_role: str | None = None
+    may_create_schemas: bool = True
 
 
 async def probe(dsn: str, schema: str, connect_seconds_max: float, data_role: str = "") -> Probe:

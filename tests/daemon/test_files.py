@@ -21,7 +21,7 @@ def files(folder: Path, **changes: Any) -> Files:
 
 
 def execution(script: str = "a.bas", bot: UUID | None = BOT) -> LoadedExecution:
-    values: dict[str, Any] = {name: None for name in LoadedExecution.__slots__}
+    values: dict[str, Any] = dict.fromkeys(LoadedExecution.__slots__)
     return LoadedExecution(**(values | {"script": script, "bot_id": bot}))
 
 
