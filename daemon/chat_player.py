@@ -13,7 +13,24 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from daemon.app import Daemon
-from daemon.chats import BotSays, Chat, Ends, Entry, Fails, Remark, TimePasses, UserSays, differing
+from daemon.chat_entries import (
+    BotSays,
+    Chat,
+    Decides,
+    Driver,
+    Ends,
+    Entry,
+    Fails,
+    Publishes,
+    Remark,
+    TimePasses,
+    UserSays,
+    compared,
+    differing,
+    staged,
+)
+from daemon.chat_fakes import FakeWorld
+from daemon.chat_givens import Asks
 from daemon.rows import TakenReply
 from daemon.store_scratch import AuthorSql, Scratch
 
@@ -41,26 +58,23 @@ class Played:
 
 
 async def play_chat(
-    daemon: Daemon, scratch: Scratch, script: str, chat: Chat, author_sql: Sequence[AuthorSql] = ()
+    daemon: Daemon, scratch: Scratch, world: FakeWorld, script: str, chat: Chat, author_sql: Sequence[AuthorSql] = ()
 ) -> Played:
-    """Play a conversation in a session and with a bot of its own. The script must be deployed.
+    """Play a conversation in a session and with a bot of its own. The script must be deployed, and `world` be
+    what performs the daemon's requests.
 
     Raises AuthorSqlRefused, and what the database raises.
     """
     await scratch.renew_author_schemas(author_sql)
     await scratch.set_clock(chat.clock)
     player = _Player(daemon, scratch, chat.clock)
-    await player.start(script, chat)
-    for entry in chat.entries:
-        match entry:
-            case UserSays(text=text):
-                await player.hear(text)
-            case TimePasses():
-                await player.wait(entry)
-            case _:
-                pass
+    world.begin(player.note_request)
+    for driver, answers in staged(chat.entries):
+        for given in answers:
+            world.givens.add(given)
+        await (player.start(script, chat) if driver is None else player.drive(driver))
     await player.end(asked=isinstance(chat.entries[-1], Ends | Fails))
-    return Played(chat.entries, tuple(player.actual))
+    return Played(*compared(chat.entries, player.actual))
 
 
 @dataclass(slots=True)
@@ -70,12 +84,37 @@ class _Player:
     now: datetime
     actual: list[Entry] = field(default_factory=list)
     session: UUID = field(default_factory=uuid4)
+    bot: UUID = field(default_factory=uuid4)
     execution: UUID = field(init=False)
 
     async def start(self, script: str, chat: Chat) -> None:
         clients = self.daemon.clients
-        self.execution = await clients.start(script, session_id=self.session, bot_id=uuid4(), params=chat.params)
+        self.execution = await clients.start(script, session_id=self.session, bot_id=self.bot, params=chat.params)
         await self.settle()
+
+    async def drive(self, driver: Driver) -> None:
+        """Have happen what a line of the author's says."""
+        match driver:
+            case UserSays(text=text):
+                await self.hear(text)
+            case TimePasses():
+                await self.wait(driver)
+            case Publishes(name=name, data=data):
+                self.actual.append(driver)
+                await self.daemon.clients.publish(name, data, self.bot)
+                await self.settle()
+            case Decides():
+                self.actual.append(driver)
+                await self.decide(driver)
+                await self.settle()
+
+    async def decide(self, decision: Decides) -> None:
+        """Answer the approval that is open longest."""
+        for approval in await self.daemon.operators.list_approvals(self.session):
+            made = "approve" if decision.approved else "reject"
+            await self.daemon.clients.approve(approval.token, made, decision.by or None, decision.comment or None)
+            return
+        self.actual.append(Remark("no approval is open"))
 
     async def hear(self, text: str) -> None:
         self.actual.append(UserSays(text))
@@ -108,8 +147,19 @@ class _Player:
                 await self.daemon.idle()
         except TimeoutError:
             self.actual.append(Remark(f"the script is still busy after {SETTLE_SECONDS_MAX} seconds"))
+        await self.note_replies()
+
+    async def note_replies(self) -> None:
+        """Note what the bot has said and is not noted yet."""
         while replies := await self.daemon.clients.take_replies(self.session, REPLIES_PER_FETCH):
             self.actual += [said(reply) for reply in replies]
+
+    async def note_request(self, asked: Asks, missing: str) -> None:
+        """Note what the world is asked, behind what was said in the same turn; `missing` says what is not known."""
+        await self.note_replies()
+        self.actual.append(asked)
+        if missing:
+            self.actual.append(Remark(missing))
 
     async def end(self, *, asked: bool) -> None:
         """Note how the script ended, and leave nothing of it behind for the conversations that follow."""

@@ -9,6 +9,10 @@ bot: What would you like?
 [Bread] [Milk]
 user: Bread
 after 10 minutes
+given http GET /price answers {"euros": 3}      what the world outside answers, see daemon.chat_givens
+asks http GET /price                            what it is asked
+event paid {"amount": 3}
+approve by ana@example.com: fine                or  reject
 ends                         or  fails: part of the error
 """
 
@@ -20,19 +24,40 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import TypeAlias
 
+from daemon.chat_entries import (
+    CLOCK_DEFAULT,
+    BotSays,
+    Chat,
+    Decides,
+    Ends,
+    Entry,
+    Fails,
+    Publishes,
+    Remark,
+    TimePasses,
+    UserSays,
+    differing,
+    entry_lines,
+    transcript,
+    turns_of,
+)
+from daemon.chat_givens import Asks, Given, Unreadable, read_asks, read_given
 from engine.values import Value
 
-# The moment at which a conversation begins unless its file says another: any would do, this is 3/14 9:26.
-CLOCK_DEFAULT = datetime(2026, 3, 14, 9, 26, tzinfo=UTC)
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 AFTER_SECONDS_MAX = 200 * 366 * 86_400
 HEADERS = ("script", "params", "clock")
 SPEECH = ("bot", "user", "fails")
-WORDS = ("bot:", "user:", "after", "ends", "fails:", "script:", "params:", "clock:")
+WORDS = (
+    *("bot:", "user:", "after", "given", "asks", "event", "approve", "reject", "ends", "fails:"),
+    *("script:", "params:", "clock:"),
+)
 _HEADED = re.compile(r"(\w+)\s*:(.*)", re.DOTALL)
 _AFTER = re.compile(r"after\s+(\d+)\s+(\w+)", re.IGNORECASE)
+_WORLD = re.compile(r"(given|asks|event)(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
+_EVENT = re.compile(r'("(?:\\.|[^"\\])*"|\S+)(?:\s+(.*))?', re.DOTALL)
+_DECISION = re.compile(r"(approve|reject)(?:\s+by\s+([^:]*\S))?\s*(?::\s*(.*))?", re.IGNORECASE | re.DOTALL)
 _BUTTONS = re.compile(r"(\[[^\[\]]*\]\s*)+")
 
 
@@ -42,71 +67,6 @@ class ChatError(Exception):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(problems))
-
-
-@dataclass(frozen=True, slots=True)
-class BotSays:
-    """A message of the bot. `buttons` None: the author does not say which there are."""
-
-    text: str
-    buttons: tuple[str, ...] | None = None
-    line: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class UserSays:
-    """A message of the user."""
-
-    text: str
-    line: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TimePasses:
-    """Nobody says anything for that long."""
-
-    length: timedelta
-    written: str = field(compare=False)
-    line: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """The script is over."""
-
-    line: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Fails:
-    """The script has failed; `text` is its error, or a part of it."""
-
-    text: str
-    line: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What a player found that no author writes: a message that nobody hears, a script that goes on."""
-
-    text: str
-    line: int = field(default=0, compare=False)
-
-
-Entry: TypeAlias = BotSays | UserSays | TimePasses | Ends | Fails | Remark
-
-
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """A conversation that a script must give. `source` is the file's text, `head` how many lines of it the
-    header takes."""
-
-    entries: tuple[Entry, ...]
-    source: str
-    head: int = 0
-    script: str | None = None
-    params: dict[str, Value] = field(default_factory=dict)
-    clock: datetime = CLOCK_DEFAULT
 
 
 @dataclass(slots=True)
@@ -128,9 +88,13 @@ class _Reading:
 def parse_chat(text: str, name: str = "chat") -> Chat:
     """Return the conversation that a text writes down. Raises ChatError, every mistake as `name:line: sentence`."""
     reading = _Reading(name)
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
         stripped = line.strip()
-        if stripped and not stripped.startswith("#"):
+        if world := _WORLD.fullmatch(stripped):
+            more = [] if world[1].lower() == "event" else _continued(lines[number:])
+            _read_world(reading, number, "\n".join([stripped, *more]))
+        elif stripped and not stripped.startswith("#"):
             _read_line(reading, number, line.rstrip(), stripped)
     if not reading.entries and not reading.problems:
         reading.wrong(1, "there is no conversation in this file; begin with a line such as bot: Hello")
@@ -140,11 +104,55 @@ def parse_chat(text: str, name: str = "chat") -> Chat:
     return Chat(entries, text, reading.head, reading.headers.get("script"), reading.params, reading.clock)
 
 
-def _read_line(reading: _Reading, number: int, line: str, stripped: str) -> None:
+def _continued(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the lines at the beginning that go on with the one above them, without their sign."""
+    for line in lines:
+        if not line.lstrip().startswith("|"):
+            return
+        yield line.strip()[1:].removeprefix(" ")
+
+
+def _read_world(reading: _Reading, number: int, lines: str) -> None:
+    """Read a line about the world outside, with those that go on with it."""
+    match = _WORLD.fullmatch(lines)
+    assert match is not None, "the first of the lines has matched"
+    word, text = match[1].lower(), match[2] or ""
+    if not _is_over(reading, number):
+        try:
+            reading.entries.append(_world_entry(word, text, number))
+        except Unreadable as error:
+            reading.wrong(number, str(error))
+            reading.entries.append(Given("", "", line=number))  # the lines that go on with it are no mistakes
+
+
+def _world_entry(word: str, text: str, number: int) -> Entry:
+    if word == "given":
+        return read_given(text, number)
+    if word == "asks":
+        return read_asks(text, number)
+    event = _EVENT.fullmatch(text)
+    if event is None:
+        raise Unreadable('event needs a name: event paid {"amount": 3}')
+    try:
+        name = json.loads(event[1]) if event[1].startswith('"') else event[1]
+        return Publishes(name, json.loads(event[2]) if event[2] else None, number)
+    except ValueError as error:
+        raise Unreadable(f"what this event brings is no JSON: {error}") from None
+
+
+def _is_over(reading: _Reading, number: int) -> bool:
     last = reading.entries[-1] if reading.entries else None
     if isinstance(last, Ends | Fails):
         reading.wrong(number, f"nothing can follow the line that says how the script ends (line {last.line})")
-    elif line.lstrip().startswith("|"):
+        return True
+    return False
+
+
+def _read_line(reading: _Reading, number: int, line: str, stripped: str) -> None:
+    last = reading.entries[-1] if reading.entries else None
+    if _is_over(reading, number):
+        return
+    if line.lstrip().startswith("|"):
         _continue(reading, number, line.lstrip()[1:].removeprefix(" "), last)
     elif stripped.startswith("[") and _BUTTONS.fullmatch(stripped):
         _read_buttons(reading, number, stripped, last)
@@ -152,6 +160,9 @@ def _read_line(reading: _Reading, number: int, line: str, stripped: str) -> None
         reading.entries.append(Ends(number))
     elif stripped.lower().startswith("after") and not stripped[5:6].isalnum() and not stripped[5:].startswith(":"):
         _read_after(reading, number, stripped)
+    elif match := _DECISION.fullmatch(stripped):
+        approved = match[1].lower() == "approve"
+        reading.entries.append(Decides(approved, match[2] or "", (match[3] or "").strip(), number))
     elif (match := _HEADED.fullmatch(stripped)) and match[1].lower() in (*HEADERS, *SPEECH):
         _read_headed(reading, number, match[1].lower(), match[2].strip())
     else:
@@ -164,6 +175,8 @@ def _continue(reading: _Reading, number: int, text: str, last: Entry | None) -> 
             reading.entries[-1] = BotSays(f"{before}\n{text}", None, line)
         case UserSays(text=before, line=line):
             reading.entries[-1] = UserSays(f"{before}\n{text}", line)
+        case Given() | Asks():
+            pass  # read together with its first line
         case _:
             reading.wrong(number, "a line that begins with | goes on with a message, and none stands above it")
 
@@ -201,7 +214,7 @@ def _read_headed(reading: _Reading, number: int, word: str, text: str) -> None:
             reading.entries.append(UserSays(text, number))
         case "fails":
             reading.entries.append(Fails(text, number))
-        case _ if reading.entries:
+        case _ if any(not isinstance(entry, Given) for entry in reading.entries):
             reading.wrong(number, f"{word}: stands before the conversation, not inside it")
         case _ if word in reading.headers:
             reading.wrong(number, f"{word}: is there twice")
@@ -242,39 +255,11 @@ def _refuse(reading: _Reading, number: int, stripped: str) -> None:
     elif near:
         hint = f"did you mean {near[0]}?"
     else:
-        hint = "a line begins with bot:, user:, |, [button], after, ends, fails: or #"
+        hint = "a line begins with bot:, user:, |, [button], after, given, asks, ends, fails: or #"
     reading.wrong(number, f"“{word}” begins no line of a conversation; {hint}")
 
 
-# ── writing ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def entry_lines(entry: Entry) -> list[str]:
-    """Return an entry as the lines of a file."""
-    match entry:
-        case BotSays(text=text, buttons=buttons):
-            lines = _speech("bot", text)
-            return [*lines, " ".join(f"[{label}]" for label in buttons)] if buttons else lines
-        case UserSays(text=text):
-            return _speech("user", text)
-        case TimePasses(written=written):
-            return [written]
-        case Ends():
-            return ["ends"]
-        case Fails(text=text):
-            return [f"fails: {' '.join(text.split())}".rstrip()]
-        case Remark(text=text):
-            return [f"# {text}"]
-
-
-def _speech(who: str, text: str) -> list[str]:
-    first, *rest = text.split("\n")
-    return [f"{who}: {first}".rstrip(), *(f"| {line}".rstrip() for line in rest)]
-
-
-def transcript(entries: Sequence[Entry]) -> list[str]:
-    """Return a conversation as the lines of a file."""
-    return [line for entry in entries for line in entry_lines(entry)]
+# ── writing it anew ────────────────────────────────────────────────────────────────────────────────
 
 
 def updated(chat: Chat, actual: Sequence[Entry]) -> str:
@@ -283,10 +268,10 @@ def updated(chat: Chat, actual: Sequence[Entry]) -> str:
     What the author wrote stays where the bot says the same: comments, blank lines, the user's lines. Where it
     says something else, its lines are written anew where the first of them stood.
     """
-    said = [turn for _, turn in _turns(actual)]
+    said = [turn for _, turn in turns_of(actual)]
     lines = chat.source.splitlines()
     result = lines[: chat.head]
-    turns = list(_turns(chat.entries))
+    turns = list(turns_of(chat.entries))
     for index, (driver, expected) in enumerate(turns):
         following = turns[index + 1][0] if index + 1 < len(turns) else None
         end = following.line - 1 if following is not None else len(lines)
@@ -294,7 +279,7 @@ def updated(chat: Chat, actual: Sequence[Entry]) -> str:
         if driver is not None:
             result += lines[driver.line - 1 : begin]
         now = said[index] if index < len(said) else []
-        if differing(expected, now) is None:
+        if differing([entry for entry in expected if not isinstance(entry, Given)], now) is None:
             result += lines[begin:end]
         else:
             result += _replaced(lines[begin:end], transcript([e for e in now if not isinstance(e, Remark)]))
@@ -302,58 +287,25 @@ def updated(chat: Chat, actual: Sequence[Entry]) -> str:
 
 
 def _replaced(lines: Sequence[str], speech: Sequence[str]) -> Iterator[str]:
-    """Yield comments and blank lines as they stand, and the new speech in place of the old one."""
-    written = False
-    for line in lines:
-        if not line.strip() or line.strip().startswith("#"):
-            yield line
-        elif not written:
-            yield from speech
-            written = True
-    if not written:
-        yield from speech
+    """Yield comments, blank lines and what the world answers as they stand, and the new speech in place of the
+    old one, behind all answers that stood before its end."""
+    old = [index for index, line in enumerate(lines) if not _is_kept(lines, index)]
+    begin, end = (old[0], old[-1]) if old else (len(lines), len(lines))
+    yield from lines[:begin]
+    within = [index for index in range(begin, end) if _is_kept(lines, index)]
+    yield from (lines[index] for index in within if _is_answer(lines, index))
+    yield from speech
+    yield from (lines[index] for index in within if not _is_answer(lines, index))
+    yield from lines[end + 1 :]
 
 
-def _turns(entries: Sequence[Entry]) -> Iterator[tuple[UserSays | TimePasses | None, list[Entry]]]:
-    """Yield each line that drives the conversation (None: its start) with what the script then does."""
-    driver: UserSays | TimePasses | None = None
-    then: list[Entry] = []
-    for entry in entries:
-        if isinstance(entry, UserSays | TimePasses):
-            yield driver, then
-            driver, then = entry, []
-        else:
-            then.append(entry)
-    yield driver, then
+def _is_kept(lines: Sequence[str], index: int) -> bool:
+    line = lines[index].strip()
+    return not line or line.startswith("#") or _is_answer(lines, index)
 
 
-# ── comparing ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def agrees(expected: Entry, actual: Entry) -> bool:
-    """Say whether what happened is what the author wrote."""
-    match expected, actual:
-        case BotSays(text=wanted, buttons=buttons), BotSays(text=said, buttons=shown):
-            return _trimmed(wanted) == _trimmed(said) and buttons in (None, shown or ())
-        case Fails(text=wanted), Fails(text=said):
-            return " ".join(wanted.split()).lower() in " ".join(said.split()).lower()
-        case _:
-            return expected == actual
-
-
-def differing(expected: Sequence[Entry], actual: Sequence[Entry]) -> int | None:
-    """Return the index of the first entry in which two conversations differ, None where they agree.
-
-    How the script ended is compared only where the author says so; a failure always is.
-    """
-    if not (expected and isinstance(expected[-1], Ends | Fails)) and actual and isinstance(actual[-1], Ends):
-        actual = actual[:-1]
-    for index in range(max(len(expected), len(actual))):
-        if index >= len(expected) or index >= len(actual) or not agrees(expected[index], actual[index]):
-            return index
-    return None
-
-
-def _trimmed(text: str) -> list[str]:
-    """Return the lines of a message without what a file does not show: blanks at an end, and before the first word."""
-    return [line.rstrip() for line in text.strip("\n").lstrip(" \t").split("\n")]
+def _is_answer(lines: Sequence[str], index: int) -> bool:
+    """Tell whether a line says what the world answers, or goes on with one that does."""
+    while index > 0 and lines[index].lstrip().startswith("|"):
+        index -= 1
+    return re.match(r"\s*given(?!\S)", lines[index], re.IGNORECASE) is not None

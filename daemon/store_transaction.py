@@ -22,6 +22,10 @@ DATA = "data:"
 # An escape of NUL in JSON text: an odd number of backslashes before it, else it is a backslash and letters.
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
+# Statements whose first argument is the execution that asks, or its bot; the others are the step's.
+ABOUT_EXECUTION = frozenset({"start_child", "approval_link"})
+ABOUT_BOT = frozenset({"share_memory", "sync_memory"})
+
 # Classes of SQLSTATE that say nothing about the question: the whole turn is tried again. Connection, rollback
 # of the transaction, resources, not now (lock and statement time-outs, shutdown), system errors.
 NOT_AN_ANSWER = ("08", "40", "53", "55", "57", "58", "25")
@@ -40,6 +44,8 @@ class TurnTransaction:
 
         Raises asyncpg.PostgresError of the classes that concern the whole turn, InterfaceError, OSError.
         """
+        if asked.name == "read_file":  # no bot has files yet: there is none of that name
+            return QueryAnswered(None)
         try:
             name, arguments = _statement(asked, execution)
             async with self._connection.transaction():
@@ -70,6 +76,12 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
         function = asked.name.removeprefix(TOOL)
         values = _json(asked.arguments)
         return "call_tool", (function, values, execution.session_id, execution.id, execution.bot_id)
+    if asked.name in ("publish_event", "fire_trigger"):
+        return asked.name, (execution.id, _argument(asked.arguments[0]), _json(asked.arguments[1]))
+    if asked.name in ABOUT_EXECUTION:
+        return asked.name, (execution.id, *(_argument(a) for a in asked.arguments))
+    if asked.name in ABOUT_BOT:
+        return asked.name, (execution.bot_id, *(_argument(a) for a in asked.arguments))
     if asked.name.startswith(DATA):
         verb = asked.name.removeprefix(DATA)
         return "run_data", (execution.bot_id, verb, _json(asked.arguments[0]), _json(asked.arguments[1]))
@@ -83,10 +95,23 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
             return asked.name, (_session(execution), key, _json(asked.arguments[1]))
         case "get_bot_memory":
             return asked.name, (execution.bot_id, key)
+        case "set_schedule":
+            return asked.name, (execution.id, execution.bot_id, key, _json(asked.arguments[1]))
+        case "clear_schedule":
+            return asked.name, (execution.bot_id, key)
         case "set_bot_memory":
             return asked.name, (execution.bot_id, key, _json(asked.arguments[1]))
         case _:
             raise AssertionError(f"no statement is called {asked.name}")
+
+
+def _argument(value: Value) -> object:
+    """Return a step's argument as the driver takes it: text and whole numbers as they are, all else as JSON."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return _json(value)
+    if isinstance(value, str) and "\0" in value:
+        raise _Refused("The value cannot be stored: it holds the character NUL.")
+    return value
 
 
 def _session(execution: LoadedExecution) -> object:

@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from engine.calling import call_text, called_head, line_at
+from engine.dispatch import LineReader
 from engine.errors import Problem
 from engine.expressions import Expression, is_pure_function
-from engine.grammar import Syntax, variable_name
+from engine.grammar import Syntax
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
-from engine.keywords.conditions import If
-from engine.keywords.exits import Exit
-from engine.keywords.memory import GetBotMemory
+from engine.keywords.conditions import If, Select
+from engine.keywords.exits import SWITCH, Exit
+from engine.keywords.http import CallAddress
+from engine.keywords.keyword import Keyword
+from engine.keywords.llm import Llm, Rewrite
 from engine.lifting import Lifter, placed
+from engine.names import Names, Numbers
+from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
-from engine.source import Source
+from engine.source import LogicalLine, Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
-
-
-@dataclass(slots=True)
-class Numbers:
-    """The counters of one plan: step numbers in reading order, and names for lifted results."""
-
-    steps: int = 0
-    temporaries: int = 0
-
-
-@dataclass(slots=True)
-class Names:
-    """What a call may mean in a script: its procedures (name to number of parameters), tools, scripts."""
-
-    procedures: dict[str, int]
-    tools: Collection[str]
-    scripts: Callable[[str], str | None]  # what an author wrote -> the path of the script it means
+from engine.web_requests import is_address
 
 
 @dataclass(slots=True)
@@ -49,8 +39,10 @@ class Builder:
     problems: list[Problem] = field(default_factory=list)
     called_scripts: list[str] = field(default_factory=list)
     out: list[Step] = field(default_factory=list)
+    apart: list[Procedure] = field(default_factory=list)  # what statements hold that run apart from them
     loops: list[tuple[str, int]] = field(default_factory=list)
     line: int = 0
+    written: LogicalLine | None = None
 
     # ── statements ──
 
@@ -65,6 +57,7 @@ class Builder:
     def statement(self, statement: Statement) -> None:
         """Add the steps of a statement to the block being built."""
         self.line = self.source.place(statement.offset)[0]
+        self.written = statement.line
         try:
             if statement.kind is CallProcedure:
                 self.call_statement(statement)
@@ -85,6 +78,9 @@ class Builder:
             if self.assigned_call(target, value):
                 return
         parsed = self.parsed(statement.parsed)
+        if statement.kind is Select:  # what its CASEs call is called before it, in order
+            for section in statement.sections[1:]:
+                section.parsed = self.without_calls(section.parsed)
         into = self.target(statement.into) if statement.into else None
         lines = None
         if statement.block is not None:
@@ -95,13 +91,38 @@ class Builder:
         written = Written(place, parsed, sections, into, tuple(self.loops), lines)
         self.out.append(statement.kind.build(written))
 
+    def without_calls(self, raw: RawParsed) -> RawParsed:
+        """Return a line's parts with the calls in its expressions already lifted."""
+        parts: list[RawPart] = []
+        for part in raw.parts:
+            match part:
+                case RawExpression(node=node, text=text, offset=offset):
+                    parts.append(RawExpression(self.lift(node), text, offset))
+                case RawParsed():
+                    parts.append(self.without_calls(part))
+                case _:
+                    parts.append(part)
+        return RawParsed(raw.rule, tuple(parts))
+
     def sections(self, statement: Statement, place: Place, parsed: Parsed) -> tuple[Section, ...]:
         """Return the statement's sections with their steps. An ELSEIF whose condition needs calls becomes an
         IF inside ELSE."""
+        outer = self.loops
+        if statement.kind.DETACHED:
+            self.loops = []
         if statement.kind.LOOP:
             self.loops.append((statement.kind.LOOP, place.number))
+        elif statement.kind is Select:
+            self.loops.append((SWITCH, place.number))
         built: list[Section] = []
         for index, section in enumerate(statement.sections):
+            if statement.kind.APART:
+                self.line = self.source.place(section.line.start)[0]
+                own = self.parsed(section.parsed) if index else parsed
+                empty = index == 0 and bool(statement.kind.SECTIONS) and not section.body
+                name = "" if empty else self.procedure(section.body, f"{place.number}.{index}")
+                built.append(Section(own, (), name))
+                continue
             if index == 0:
                 built.append(Section(parsed, self.block(section.body)))
                 continue
@@ -112,9 +133,18 @@ class Builder:
                 built.append(Section(Parsed("else"), self.nested_if(statement, index)))
                 break
             built.append(Section(self.parsed(section.parsed), self.block(section.body)))
-        if statement.kind.LOOP:
+        if statement.kind.LOOP or statement.kind is Select:
             self.loops.pop()
+        self.loops = outer
         return tuple(built)
+
+    def procedure(self, statements: list[Statement], name: str) -> str:
+        """Build statements as a procedure that runs apart from where they stand, and return its name."""
+        outer, self.loops = self.loops, []  # no EXIT leads out of it
+        name = f"{self.source.name}#{name}"
+        self.apart.append(Procedure(name, self.source.name, (), self.block(statements)))
+        self.loops = outer
+        return name
 
     def nested_if(self, statement: Statement, index: int) -> Block:
         first = statement.sections[index]
@@ -127,8 +157,9 @@ class Builder:
         node = value.node
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and self.is_effectful(node.func.id)):
             return False
-        arguments = [self.lifted(a) for a in node.args]
-        self.add_call(node.func.id, node, arguments, self.target(target))
+        if not self.keyword_call(node, target):
+            arguments = [self.lifted(a) for a in node.args]
+            self.add_call(node.func.id, node, arguments, self.target(target))
         return True
 
     def call_statement(self, statement: Statement) -> None:
@@ -139,25 +170,61 @@ class Builder:
         match first.node:
             case ast.Call(func=ast.Name(id=name), args=own) if not name.startswith(("$", ".")):
                 arguments = [*own, *arguments]
-            case ast.Name(id=name):
+            case ast.Name(id=name) if self.names.callable(name) or name not in self.names.variables:
                 pass
-            case ast.Constant(value=str(name)):
+            case ast.Constant(value=str(name)) if not is_address(name):
                 self.call_script(first, name, arguments, into)
                 return
             case _:
-                raise Misuse("CALL needs the name of a procedure, a tool or a script", 'CALL "other.bas", x')
+                self.call_address(first, arguments, into)
+                return
         lifted = [self.lifted(a) for a in arguments]
         self.add_call(name, first.node, lifted, into)
 
     def call_script(self, first: RawExpression, name: str, arguments: list[ast.expr], into: Target | None) -> None:
-        if name.startswith(("http://", "https://", "/")):
-            raise Misuse("this version does not call addresses of the web", "its HTTP statements come later")
         path = self.names.scripts(name)
-        if path is None:
-            raise Misuse(f"there is no script “{name}” here", "the scripts of one folder can call each other")
-        self.called_scripts.append(path)
         values = tuple(self.lifted(a) for a in arguments)
+        if path is None:
+            message = f"there is no script “{name}” here: the bot server is asked"
+            self.warn(first.offset, message, "the scripts of one folder can call each other")
+            self.out.append(Keyword(self.place(), "CALL", (self.expression(first), *values), (), None, 1, into))
+            return
+        self.called_scripts.append(path)
         self.out.append(CallProcedure(self.place(), path, values, into))
+
+    def call_address(self, first: RawExpression, arguments: list[ast.expr], into: Target | None) -> None:
+        """Build CALL of what is, or turns out to be, an address of the web."""
+        if len(arguments) > 1:
+            message = "an address is called with one value, which is sent to it"
+            raise Misuse(message, "send several as an object: { a: 1, b: 2 }")
+        body = self.lifted(arguments[0]) if arguments else None
+        self.out.append(CallAddress(self.place(), self.expression(first), body, into))
+
+    # ── keywords called as functions ──
+
+    def keyword_call(self, node: ast.expr, into: RawTarget) -> bool:
+        """Build `GET("session.k")` or `LLM(prompt)`, where an expression calls one of the keywords that give a
+        value, as the statement `GET "session.k"` whose result goes to `into`. False for every other call."""
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if not name.startswith(("$", ".")):
+                pass
+            case _:
+                return False
+        head = called_head(name)
+        if head is None or name in self.names.procedures or self.written is None:
+            return False
+        line = line_at(self.written, self.offset_of(node))
+        if line is None:
+            return False
+        at = self.offset_of(node) - line.start
+        text = call_text(line.text, at, len(name))
+        reader = LineReader(self.source, (*self.names.procedures, *self.names.tools))
+        try:
+            kind, parsed = reader.parse_keyword(head, line, text, line.start + at)
+        except Syntax:
+            return False
+        self.plain(Statement(kind, parsed, line, line.start + at, into=into))
+        return True
 
     # ── calls by name ──
 
@@ -176,17 +243,25 @@ class Builder:
                 raise Misuse(f"{name} takes {count} argument{'s' * (count != 1)} and is given {len(values)}")
             self.out.append(CallProcedure(self.place(), f"{self.source.name}#{name}", values, into))
         elif name in self.names.tools:
-            self.out.append(CallTool(self.place(), name, values, into))
-        elif name in ("get_bot_memory", "getbotmemory") and len(values) == 1:
-            self.out.append(GetBotMemory(self.place(), values[0], into))
+            self.out.append(CallTool(self.place(), name, values, into, self.names.tools[name]))
         elif (path := self.names.scripts(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
+        elif name in ("llm", "rewrite") and values:
+            self.out.append((Llm if name == "llm" else Rewrite)(self.place(), values, (), into))
         else:
             offset = self.offset_of(node)
             spelled = self.source.text[offset : offset + len(name)]
             spelled = spelled if spelled.lower() == name else name
-            raise Syntax(offset, f"“{spelled}” is no function, procedure or tool", self.nearest(name))
+            self.warn(
+                offset, f"“{spelled}” is no function, procedure or tool: the bot server is asked", self.nearest(name)
+            )
+            words = " ".join(name.upper().replace("_", " ").split())
+            self.out.append(Keyword(self.place(), words, values, (), None, 1, into))
+
+    def warn(self, offset: int, message: str, hint: str) -> None:
+        """Record what is odd at an offset of the file and compiles all the same."""
+        self.problems.append(self.source.problem(offset, message, hint, warning=True))
 
     def nearest(self, name: str) -> str:
         from engine.expressions import function_names
@@ -290,6 +365,13 @@ class Builder:
         self.numbers.temporaries += 1
         return f"${self.numbers.temporaries}"
 
+    def emit_keyword(self, call: ast.Call) -> ast.expr | None:
+        """Emit the step of a keyword called inside an expression; None where the call is of another kind."""
+        result = self.temporary()
+        if not self.keyword_call(call, RawTarget(result, (), self.offset_of(call))):
+            return None
+        return placed(ast.Name(result), call)
+
     def emit_call(self, call: ast.Call, name: str, arguments: Sequence[ast.expr]) -> ast.expr:
         """Emit the step of a call inside an expression."""
         result = self.temporary()
@@ -312,14 +394,3 @@ class Builder:
                 branches.append(tuple(self.out))
         self.out = outer
         self.out.append(If(place, (self.made(condition, ""),), tuple(branches)))
-
-
-def procedure_name(statement: Statement) -> str:
-    """Return the name a SUB or FUNCTION line declares."""
-    return variable_name(next(p for p in statement.parsed.parts if isinstance(p, str)))
-
-
-def procedure_parameters(statement: Statement) -> tuple[str, ...]:
-    """Return the parameters a SUB or FUNCTION line declares."""
-    rules = [p for p in statement.parsed.parts if isinstance(p, RawParsed) and p.rule == "define_parameter"]
-    return tuple(variable_name(next(p for p in r.parts if isinstance(p, str))) for r in rules)

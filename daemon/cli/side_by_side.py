@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from daemon.chats import Entry, agrees, entry_lines
+from daemon.chat_entries import Entry, agrees, entry_lines
 from daemon.cli.output import harmless
 
 CONTEXT_ENTRIES = 6  # before and behind the first difference

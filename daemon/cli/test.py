@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from daemon.app import Daemon, run_daemon
+from daemon.chat_entries import Chat, Entry, Remark, transcript
+from daemon.chat_fakes import FakeWorld
 from daemon.chat_player import Played, play_chat
-from daemon.chats import Chat, ChatError, Entry, Remark, parse_chat, transcript, updated
+from daemon.chats import ChatError, parse_chat, updated
 from daemon.cli.check import print_problem
 from daemon.cli.database import open_database, settings_beside
 from daemon.cli.exits import OK, UNREACHABLE, USAGE, WRONG, CommandError
@@ -154,9 +156,10 @@ async def _play_all(dsn: str, prepared: list[_Prepared], update: bool) -> dict[P
             group = [p for p in prepared if p.script.path.parent == folder]
             settings = scratch_settings(group[0].settings, scratch)
             author_sql = [AuthorSql(str(p), read_text(p)) for p in sorted(folder.glob("*.sql"))]
-            async with run_daemon(settings, dsn=scratch.dsn, seed=SEED) as daemon:
+            world = FakeWorld()
+            async with run_daemon(settings, dsn=scratch.dsn, seed=SEED, performers=(world,)) as daemon:
                 for item in group:
-                    results[item.file] = await _play(daemon, scratch, item, author_sql, update)
+                    results[item.file] = await _play(daemon, scratch, world, item, author_sql, update)
     return results
 
 
@@ -165,11 +168,13 @@ def scratch_settings(settings: Settings, scratch: Scratch) -> Settings:
     return replace(settings, database=replace(settings.database, url=scratch.dsn, schema=SCRATCH_SCHEMA))
 
 
-async def _play(daemon: Daemon, scratch: Scratch, item: _Prepared, author_sql: list[AuthorSql], update: bool) -> Result:
+async def _play(
+    daemon: Daemon, scratch: Scratch, world: FakeWorld, item: _Prepared, author_sql: list[AuthorSql], update: bool
+) -> Result:
     plan = item.script.compile(item.settings)
     await daemon.deploy(plan.sources)
     try:
-        played = await play_chat(daemon, scratch, item.script.name, item.chat, author_sql)
+        played = await play_chat(daemon, scratch, world, item.script.name, item.chat, author_sql)
     except AuthorSqlRefused as error:
         return Result(item.file, wrong=(str(error),))
     except Exception as error:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from engine.effects import Query
-from engine.events import QueryAnswered
+from engine.effects import Query, Request
+from engine.events import QueryAnswered, RequestCompleted
 from engine.expressions import Expression
 from engine.steps import (
     NEXT,
     Ask,
+    Await,
     Call,
     Here,
     Misuse,
     Move,
-    Next,
     Resumed,
     Returned,
     Step,
     Target,
     Written,
 )
+from engine.values import Value
+from engine.waits import ForRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,15 @@ class CallProcedure(Step):
 class CallTool(Step):
     """Call a tool that the configuration declares: `SET ticket = CREATE(description)`, `CALL create, text`.
 
-    A PostgreSQL function runs in the turn's own transaction: its effects exist exactly once.
+    A PostgreSQL function runs in the turn's own transaction: its effects exist exactly once. An endpoint of the web
+    is a request under a stable key, whose value is the answer's body; where it is, and how it is asked, only the
+    configuration knows.
     """
 
     tool: str
     arguments: tuple[Expression, ...]
     into: Target | None
+    kind: str = "sql"
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -82,10 +87,15 @@ class CallTool(Step):
 
     def run(self, here: Here) -> Move:
         match here.why:
-            case Resumed(event=QueryAnswered(value=value)):
+            case Resumed(event=QueryAnswered(value=value) | RequestCompleted(value=value)):
                 return here.into(self.into, value)
             case _:
-                return Ask(Query(f"tool:{self.tool}", tuple(here.value(e) for e in self.arguments)))
+                arguments = [here.value(e) for e in self.arguments]
+                if self.kind == "sql":
+                    return Ask(Query(f"tool:{self.tool}", tuple(arguments)))
+                payload: Value = {"tool": self.tool, "arguments": [*arguments]}
+                policy = here.policy.tools_in_doubt.get(self.tool)
+                return Await(ForRequest(self.kind), (Request(self.kind, payload, policy=policy),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,43 +129,3 @@ class Define(Step):
 
     def run(self, here: Here) -> Move:
         return NEXT
-
-
-@dataclass(frozen=True, slots=True)
-class Param(Step):
-    """Declare what the script is given: `PARAM name [AS type] [LIKE example] [DESCRIPTION d] [DEFAULT e]`.
-
-    Missing is DEFAULT, else NULL. Arguments of `CALL "script.bas", …` follow the order of the PARAMs.
-
-    ```basic
-    PARAM colour AS STRING LIKE "red" DESCRIPTION "The colour of the car" DEFAULT "blue"
-    TALK "A ${colour} car"
-    ```
-    ```chat
-    bot: A blue car
-    ```
-    """
-
-    variable: str
-    default: Expression | None
-
-    HEADS: ClassVar[tuple[str, ...]] = ("PARAM",)
-    GRAMMAR: ClassVar[str] = """
-        param: "PARAM"i NAME param_clause*
-        ?param_clause: param_as | param_like | param_description | param_default | param_optional
-        param_as: "AS"i NAME
-        param_like: "LIKE"i expression
-        param_description: "DESCRIPTION"i expression
-        param_default: "DEFAULT"i expression
-        param_optional: "OPTIONAL"i
-    """
-
-    @classmethod
-    def build(cls, written: Written) -> Self:
-        parsed = written.parsed
-        return cls(written.place, parsed.words()[0].lower(), parsed.expression_of("param_default"))
-
-    def run(self, here: Here) -> Move:
-        if here.lookup(self.variable) is not None or self.default is None:
-            return NEXT
-        return Next(sets=(here.assignment(Target(self.variable), here.value(self.default)),))

@@ -309,6 +309,10 @@ begin
             perform workflow_check_bot((select e.bot_id from workflow_executions e where e.id = started));
             return started;
         end if;
+        -- A schedule starts its script with what it was given when it was set.
+        if workflow_start.start_key is null or workflow_start.start_key not like 'schedule:%' then
+            perform workflow_check_params(workflow_start.script, bot, params);
+        end if;
         started := gen_random_uuid();
         insert into workflow_executions (id, bot_id, workflow_name, current_step, state_json, status, created_at, updated_at,
             session_id, script_path, plan_hash, mode, wake_at, start_order, start_key, partition)

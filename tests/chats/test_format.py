@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.chats import (
+from daemon.chat_entries import (
     BotSays,
-    ChatError,
     Ends,
     Entry,
     Fails,
@@ -19,10 +18,9 @@ from daemon.chats import (
     UserSays,
     differing,
     entry_lines,
-    parse_chat,
     transcript,
-    updated,
 )
+from daemon.chats import ChatError, parse_chat, updated
 
 WHOLE = """\
 # An order.
