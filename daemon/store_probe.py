@@ -22,7 +22,8 @@ class Probe:
     """What a database said. `clock_seconds` is how far its clock is ahead of ours.
 
     `data_role` is what data keywords run as, None where this login may not become it, and runs them as itself;
-    `may_create_schemas` whether it can make those of bots. `schema_version` is None where no migration has run, `known_version` what this program would migrate to.
+    `may_create_schemas` whether it can make those of bots. `schema_version` is None where no migration has run,
+    `known_version` what this program would migrate to.
     """
 
     version: str
