@@ -318,8 +318,8 @@ class LineReader:
 
 
 def _is_operand(head: str, right: str) -> bool:
-    """Tell whether the words of a keyword at the beginning of a right-hand side are a name here: a variable or pure
-    function, an operator follows them, or follows the brackets of their call (`LLM("a") + LLM("b")`, `GET(url).rate`)."""
+    """Tell whether the words of a keyword at the beginning of a right-hand side are a name here: a variable or a pure
+    function, an operator follows them, or follows the brackets of a call (`LLM("a") + LLM("b")`, `GET(url).rate`)."""
     rest = right[len(head) :]
     if rest.lstrip().startswith("(") and is_pure_function(head.lower().replace(" ", "_")):
         return True
