@@ -113,6 +113,15 @@ class Store:
         rows = await self._lanes.fetch(query("fetch_signals"), self.owner, list(held), limit)
         return [_signal(row) for row in rows]
 
+    async def tell_events(self, names: Collection[str] | None) -> int:
+        """Hand out published events to who waits for them, and start what they start; return how many were.
+
+        Those that nobody has looked at, and earlier ones of these names (None: of all names).
+        """
+        rows = await self._lanes.fetch(query("tell_events"), None if names is None else sorted(names))
+        told: int = rows[0][0]
+        return told
+
     async def fetch_due(self, held: Collection[UUID], limit: int) -> list[DueExecution]:
         """Return executions whose wake_at has come, the longest due first, without those held in memory."""
         rows = await self._lanes.fetch(query("fetch_due"), self.owner, list(held), limit)
@@ -265,16 +274,23 @@ class _Undo(Exception):
 
 
 def _signal(row: asyncpg.Record) -> Signal:
-    data = row["data"]
+    """Return a row as a signal. Other programs write data: what cannot be read must not keep the other signals of
+    the batch from being heard, so an answer becomes an error of its request, and an event has no data."""
+    kind, name, message, data = row["kind"], row["name"], row["message"], None
+    try:
+        data = None if row["data"] is None else msgspec.json.decode(row["data"])
+    except (ValueError, RecursionError) as error:
+        if kind == "completed":
+            kind, name, message = "failed", "limit", f"The answer cannot be read: {error}."
     return Signal(
         id=row["id"],
         session_id=row["session_id"],
         execution_id=row["execution_id"],
-        kind=row["kind"],
+        kind=kind,
         number=row["number"],
-        name=row["name"],
-        data=None if data is None else msgspec.json.decode(data),
-        message=row["message"],
+        name=name,
+        data=data,
+        message=message,
         created_at=row["created_at"],
         now=row["now"],
     )

@@ -11,6 +11,7 @@ import msgspec
 from daemon.rows import StoredPlan
 from daemon.statements import query
 from daemon.store import Pool
+from engine.steps import Declaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,12 @@ class StoredScripts:
 
     changed: tuple[str, ...]
     withdrawn: tuple[str, ...]
+
+
+def declared_json(declared: Sequence[Declaration]) -> str:
+    """Return declarations as workflow_declare takes them."""
+    rows = [{"kind": d.kind, "name": d.name, "data": d.data} for d in declared]
+    return msgspec.json.encode(rows).decode()
 
 
 async def store_scripts(
@@ -34,6 +41,7 @@ async def store_scripts(
             await connection.execute(query("save_plan"), *row)
             if await connection.fetchval(query("deploy_script"), bot_id, plan.script, plan.hash, plan.tool_json):
                 changed.append(plan.script)
+            await connection.fetchval(query("declare_script"), bot_id, plan.script, declared_json(plan.declared))
         for script in sorted(withdraw):
             if await connection.fetchval(query("withdraw_script"), bot_id, script):
                 withdrawn.append(script)

@@ -15,11 +15,13 @@ from engine.grammar import Syntax, variable_name
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If, Select
-from engine.keywords.exits import SWITCH, Exit
+from engine.keywords.exits import SWITCH
 from engine.keywords.keyword import Keyword
 from engine.lifting import Lifter, placed
+from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
+from engine.retesting import loop_with_calls
 from engine.source import LogicalLine, Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
 
@@ -38,6 +40,7 @@ class Names:
 
     procedures: dict[str, int]
     tools: Collection[str]
+    given: Collection[str]  # the variables of the script, folded
     scripts: Callable[[str], str | None]  # what an author wrote -> the path of the script it means
 
 
@@ -51,6 +54,7 @@ class Builder:
     problems: list[Problem] = field(default_factory=list)
     called_scripts: list[str] = field(default_factory=list)
     out: list[Step] = field(default_factory=list)
+    apart: list[Procedure] = field(default_factory=list)  # what statements hold that run apart from them
     loops: list[tuple[str, int]] = field(default_factory=list)
     line: int = 0
     written: LogicalLine | None = None
@@ -73,7 +77,7 @@ class Builder:
             if statement.kind is CallProcedure:
                 self.call_statement(statement)
             elif statement.kind.RETESTS and self.retests(statement):
-                self.loop_with_calls(statement)
+                loop_with_calls(self, statement)
             else:
                 self.plain(statement)
         except Misuse as error:
@@ -118,12 +122,22 @@ class Builder:
     def sections(self, statement: Statement, place: Place, parsed: Parsed) -> tuple[Section, ...]:
         """Return the statement's sections with their steps. An ELSEIF whose condition needs calls becomes an
         IF inside ELSE."""
+        outer = self.loops
+        if statement.kind.DETACHED:
+            self.loops = []
         if statement.kind.LOOP:
             self.loops.append((statement.kind.LOOP, place.number))
         elif statement.kind is Select:
             self.loops.append((SWITCH, place.number))
         built: list[Section] = []
         for index, section in enumerate(statement.sections):
+            if statement.kind.APART:
+                self.line = self.source.place(section.line.start)[0]
+                own = self.parsed(section.parsed) if index else parsed
+                empty = index == 0 and bool(statement.kind.SECTIONS) and not section.body
+                name = "" if empty else self.procedure(section.body, f"{place.number}.{index}")
+                built.append(Section(own, (), name))
+                continue
             if index == 0:
                 built.append(Section(parsed, self.block(section.body)))
                 continue
@@ -136,7 +150,16 @@ class Builder:
             built.append(Section(self.parsed(section.parsed), self.block(section.body)))
         if statement.kind.LOOP or statement.kind is Select:
             self.loops.pop()
+        self.loops = outer
         return tuple(built)
+
+    def procedure(self, statements: list[Statement], name: str) -> str:
+        """Build statements as a procedure that runs apart from where they stand, and return its name."""
+        outer, self.loops = self.loops, []  # no EXIT leads out of it
+        name = f"{self.source.name}#{name}"
+        self.apart.append(Procedure(name, self.source.name, (), self.block(statements)))
+        self.loops = outer
+        return name
 
     def nested_if(self, statement: Statement, index: int) -> Block:
         first = statement.sections[index]
@@ -148,6 +171,8 @@ class Builder:
         """Build `x = F(…)` as one step where F is no pure function; False where it is something else."""
         node = value.node
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and self.is_effectful(node.func.id)):
+            return False
+        if len(node.args) == 1 and self.is_variable(node.func.id):
             return False
         if not self.keyword_call(node, target):
             arguments = [self.lifted(a) for a in node.args]
@@ -219,6 +244,12 @@ class Builder:
             return False
         return name in self.names.procedures or not is_pure_function(name)
 
+    def is_variable(self, name: str) -> bool:
+        """Tell whether brackets behind a name hold the index of a list: `list(i)`, as other BASICs write it."""
+        names = self.names
+        known = name in names.procedures or name in names.tools or called_head(name) or is_pure_function(name)
+        return name in names.given and not known
+
     def add_call(self, name: str, node: ast.expr, arguments: Sequence[Expression], into: Target | None) -> None:
         """Add the step of a call by name: a procedure of this script, a tool, a script of this bot."""
         values = tuple(arguments)
@@ -262,34 +293,6 @@ class Builder:
     def retests(self, statement: Statement) -> bool:
         """Tell whether the loop's conditions need calls, which must be made again every round."""
         return any(self.needs_calls(s.parsed) for s in statement.sections)
-
-    def loop_with_calls(self, statement: Statement) -> None:
-        """Build the loop as an endless DO with an EXIT where its condition stands."""
-        from engine.keywords.loops import Do
-
-        place = self.place()
-        self.loops.append(("DO", place.number))
-        outer, self.out = self.out, []
-        self.exit_test(statement.sections[0].parsed, place.number)
-        self.out.extend(self.block(statement.sections[0].body))
-        if len(statement.sections) > 1:
-            self.exit_test(statement.sections[1].parsed, place.number)
-        body, self.out = tuple(self.out), outer
-        self.loops.pop()
-        self.out.append(Do(place, None, None, body))
-
-    def exit_test(self, parsed: RawParsed, loop: int) -> None:
-        """Add `IF the loop is over THEN EXIT` for the condition of a loop's line, if it has one."""
-        until = any(isinstance(p, RawParsed) and p.rule == "do_until" for p in parsed.parts)
-        holders = [parsed, *(p for p in parsed.parts if isinstance(p, RawParsed))]
-        conditions = [e for h in holders for e in h.expressions()]
-        if not conditions:
-            return
-        node = self.lift(conditions[0].node)
-        over = node if until else placed(ast.UnaryOp(ast.Not(), node), node)
-        place = self.place()
-        leave = Exit(self.place(), loop)
-        self.out.append(If(place, (self.made(over, conditions[0].text),), ((leave,),)))
 
     # ── parts of statements ──
 

@@ -21,6 +21,7 @@ from engine.keywords.calls import Define
 from engine.keywords.exits import ReturnValue
 from engine.keywords.params import Param
 from engine.nesting import Nester
+from engine.phrases import given_names
 from engine.plan import Mode, Plan, Procedure
 from engine.raw import Statement
 from engine.source import Scan, Source, scan
@@ -69,7 +70,8 @@ class _Compilation:
             for s in statements
             if s.kind is Define and s.parsed.rule == "define"
         }
-        builder = Builder(source, Names(own, self.tools, partial(self.path_of, path)), self.numbers)
+        given = {variable_name(name) for name in given_names(scanned)}
+        builder = Builder(source, Names(own, self.tools, given, partial(self.path_of, path)), self.numbers)
         self.build(builder, path, statements)
         for problem in (*scanned.problems, *nester.problems, *builder.problems):
             (self.problems if problem.severity == "error" else self.warnings).append(problem)
@@ -93,6 +95,7 @@ class _Compilation:
                 offset = builder.source.offset(step.place.line, 1)
                 message = f"PARAM {step.variable} stands behind a RETURN and is never reached"
                 self.warnings.append(builder.source.problem(offset, message, "put it before", warning=True))
+        self.procedures.update((p.name, p) for p in builder.apart)
         parameters = tuple(s.variable for s in main[:ends] if isinstance(s, Param))
         self.procedures[path] = Procedure(path, path, parameters, tuple(main), whole_script=True)
 

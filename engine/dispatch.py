@@ -21,7 +21,7 @@ from engine.expressions import function_names, is_pure_function
 from engine.grammar import Syntax, check_limits, explain, variable_name
 from engine.keyword_lines import KeywordLines
 from engine.misspellings import REFUSED, misspelt, nearest_head
-from engine.phrases import EXTENDED, is_head_word, read_phrase
+from engine.phrases import EXTENDED, Phrase, is_head_word, read_phrase
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import (
     class_named,
@@ -36,12 +36,13 @@ from engine.source import LogicalLine, Source
 from engine.steps import Step
 
 _ACCESS = r"(?:\s*(?:\?\.|\.)\s*[^\W\d]\w*\$?|\s*\[(?:[^\[\]]|\[[^\[\]]*\])*\])*"
-_ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
+_ASSIGNMENT = re.compile(rf"((?:LET|SET|CONST|VAR)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
 _CHANGE = re.compile(rf"([^\W\d]\w*\$?{_ACCESS})\s*(?:(\+\+|--)\s*$|([-+*/&]=|:=)(?!=)\s*)", re.IGNORECASE)
 _CHANGES: dict[str, type[ast.operator]] = {"+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "&": ast.BitAnd}
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
 _OPERATOR = re.compile(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
+_AFTER_CALL = re.compile(r"\s*(?:[-+*/^=<>&.?\[]|(?:AND|OR|MOD)\b)", re.IGNORECASE)
 _BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
 _CHANGING_METHODS = ("push", "append", "splice", "sort", "reverse")
@@ -183,6 +184,11 @@ class LineReader:
         first = phrase.words.split()[0]
         if first in REFUSED:
             raise Syntax(at, *REFUSED[first])
+        function = next((f for f in (phrase.words.lower().replace(" ", j) for j in "_ ") if f in self.functions), None)
+        if function is not None:
+            return self.function(function, KeywordLines(self, line, text, at), phrase, into)
+        if into is not None and first in classes_by_head() and first not in EXTENDED:
+            return None
         known = self.known_words()
         wrong = misspelt(phrase.words, known) or misspelt(first, known)
         if wrong is not None:
@@ -192,6 +198,18 @@ class LineReader:
             message = f"{phrase.words} is a keyword of the bot server: a request that it must answer"
             self.warn(at, message, f"did you mean {near[0]}?")
         return KeywordLines(self, line, text[shift:], at + shift).statement(phrase, into)
+
+    def function(self, name: str, operands: KeywordLines, phrase: Phrase, into: RawTarget | None) -> Statement:
+        """Return a pure function called without brackets: `x = TRIM a`. As a statement it has no effect."""
+        line, at = operands.line, operands.at
+        arguments = [p.node for c in phrase.clauses for p in operands.parts(c) if isinstance(p, RawExpression)]
+        node = _placed(ast.Call(_name(name, self.source, at), arguments, []), self.source, at)
+        value = RawExpression(node, operands.text, at)
+        if into is not None:
+            return Statement(class_named("Assign"), RawParsed("assign", (into, value)), line, at)
+        self.warn(at, f"{phrase.words} gives a value and changes nothing", "assign it: x = …")
+        parsed = RawParsed("if", (value,))
+        return Statement(class_named("If"), parsed, line, at, sections=[RawSection(parsed, line)])
 
     @property
     def functions(self) -> Collection[str]:
@@ -229,7 +247,7 @@ class LineReader:
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
         head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not _OPERATOR.match(right[len(head) :]):
+        if head is not None and not _goes_on_as_expression(head, right[len(head) :]):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
         called = _CALLED.match(right)
@@ -314,6 +332,17 @@ class LineReader:
             return Syntax(at, message, f"did you mean {near}?")
         is_spoken = len(words) > 1 and not is_head_word(first)
         return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
+
+
+def _goes_on_as_expression(head: str, rest: str) -> bool:
+    """Tell whether the words of a keyword, with `rest` behind them, are a name here: an operator follows them, or
+    follows the brackets of their call (`LLM("a") + LLM("b")`)."""
+    depth = 0
+    for at, character in enumerate(rest if rest.startswith("(") else ""):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return _AFTER_CALL.match(rest, at + 1) is not None
+    return _OPERATOR.match(rest) is not None
 
 
 def target_of(node: ast.expr, offset: int) -> RawTarget | None:

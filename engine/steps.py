@@ -161,10 +161,15 @@ NEXT = Next()
 NOTHING_KEPT: Mapping[str, Value] = {}
 
 
-class Here:
-    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy."""
+def _no_procedure(name: str) -> tuple[str, ...] | None:
+    return None
 
-    __slots__ = ("kept", "lookup", "memo", "moment", "policy", "why")
+
+class Here:
+    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy, and the
+    parameters of a procedure of the plan (None where there is no such procedure)."""
+
+    __slots__ = ("everything", "kept", "lookup", "memo", "moment", "parameters_of", "policy", "requested", "why")
 
     def __init__(
         self,
@@ -174,8 +179,13 @@ class Here:
         moment: Moment,
         policy: Policy,
         kept: Mapping[str, Value] = NOTHING_KEPT,
+        requested: int = 0,
+        everything: Callable[[], dict[str, Value]] = dict,
     ) -> None:
+        self.requested = requested  # how many requests were made: the next one has the number after it
+        self.everything = everything  # all variables that can be read here, for whoever is given them
         self.kept = kept  # what Keep effects put aside, by key
+        self.parameters_of: Callable[[str], tuple[str, ...] | None] = _no_procedure
         self.why = why
         self.memo = memo
         self.lookup = lookup
@@ -227,6 +237,7 @@ class Section:
 
     parsed: Parsed
     block: Block = ()
+    procedure: str = ""  # the procedure that the statements became, where the kind is APART
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +295,19 @@ class Misuse(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a script declares by having a statement in it: registered when it is deployed, whether or not it runs.
+
+    `kind` is schedule, webhook, form, tool, …; `name` is unique for the kind in one script; `data` is a JSON
+    object of the kind's own.
+    """
+
+    kind: str
+    name: str
+    data: Value = None
+
+
+@dataclass(frozen=True, slots=True)
 class Step(ABC):
     """One statement of a plan. A subclass is a keyword; its docstring is the keyword's documentation."""
 
@@ -296,6 +320,9 @@ class Step(ABC):
     CLOSERS: ClassVar[dict[str, str]] = {}  # words that close the block -> rule of that line
     LOOP: ClassVar[str] = ""  # FOR, DO or WHILE: what EXIT calls it
     CATCHES: ClassVar[bool] = False  # its first block is guarded: an error in it runs the step with Caught
+    TOLD: ClassVar[bool] = False  # it is run with QueryFailed, RequestFailed or Caught where what it called failed
+    DETACHED: ClassVar[bool] = False  # its block runs later, in an execution of its own: nothing leads out of it
+    APART: ClassVar[bool] = False  # its sections are procedures of the plan, which it names and does not hold
     RETESTS: ClassVar[bool] = False  # its head is evaluated more than once (a loop's condition)
 
     @classmethod
@@ -310,6 +337,10 @@ class Step(ABC):
     @abstractmethod
     def run(self, here: Here) -> Move:
         """Return what the step does. Pure; raises ScriptError."""
+
+    def declares(self) -> tuple[Declaration, ...]:
+        """Return what the script is registered for because this statement stands in it."""
+        return ()
 
     def expressions(self) -> Iterator[Expression]:
         """Yield every expression among the step's own fields (not its blocks')."""

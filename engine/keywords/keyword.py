@@ -28,7 +28,8 @@ class Keyword(Step):
     arguments stand between commas (or blanks), clauses go by their words (`AS WITH TO FROM BY WHERE SET VALUES
     ORDER BY LIMIT AT USING DO TIMEOUT SUBJECT BODY DATA TEMPLATE FOR IN ON INTO …`, and any upper-case word behind
     an operand). A clause of one value is that value, of several a list; `k AS v` and `k = v` make an object; the
-    condition of a WHERE is `{"text": …, "values": {…}}`, the values of the names in it. `TIMEOUT n [SECONDS|MINUTES|HOURS|DAYS]` says how long to wait for the answer;
+    condition of a WHERE is `{"text": …, "values": {…}}`, the values of the names in it.
+    `TIMEOUT n [SECONDS|MINUTES|HOURS|DAYS]` says how long to wait for the answer;
     without it the configuration does. When nobody has answered by then, it is a script error that ON ERROR and TRY
     can catch.
 
