@@ -143,9 +143,9 @@ class LineReader:
         if other is not None:
             return other
         if _METHOD.match(text):
-            changed = self.method(line, text, at)
-            if changed is not None:
-                return changed
+            method = self.method(line, text, at)
+            if method is not None:
+                return method
             if called and called[2] == "(" and not self.near(variable_name(called[1])):
                 return self.call(line, text, at, called)
         raise self.unknown(text, at, called)
