@@ -4,44 +4,29 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.calling import call_text, called_head, line_at
 from engine.dispatch import LineReader
 from engine.errors import Problem
 from engine.expressions import Expression, is_pure_function
-from engine.grammar import Syntax, variable_name
+from engine.grammar import Syntax
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If, Select
 from engine.keywords.exits import SWITCH
+from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
 from engine.lifting import Lifter, placed
+from engine.names import Names, Numbers
 from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
 from engine.retesting import loop_with_calls
 from engine.source import LogicalLine, Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
-
-
-@dataclass(slots=True)
-class Numbers:
-    """The counters of one plan: step numbers in reading order, and names for lifted results."""
-
-    steps: int = 0
-    temporaries: int = 0
-
-
-@dataclass(slots=True)
-class Names:
-    """What a call may mean in a script: its procedures (name to number of parameters), tools, scripts."""
-
-    procedures: dict[str, int]
-    tools: Collection[str]
-    given: Collection[str]  # the variables of the script, folded
-    scripts: Callable[[str], str | None]  # what an author wrote -> the path of the script it means
+from engine.web_requests import is_address
 
 
 @dataclass(slots=True)
@@ -187,19 +172,18 @@ class Builder:
         match first.node:
             case ast.Call(func=ast.Name(id=name), args=own) if not name.startswith(("$", ".")):
                 arguments = [*own, *arguments]
-            case ast.Name(id=name):
+            case ast.Name(id=name) if self.names.callable(name) or name not in self.names.variables:
                 pass
-            case ast.Constant(value=str(name)):
+            case ast.Constant(value=str(name)) if not is_address(name):
                 self.call_script(first, name, arguments, into)
                 return
             case _:
-                raise Misuse("CALL needs the name of a procedure, a tool or a script", 'CALL "other.bas", x')
+                self.call_address(first, arguments, into)
+                return
         lifted = [self.lifted(a) for a in arguments]
         self.add_call(name, first.node, lifted, into)
 
     def call_script(self, first: RawExpression, name: str, arguments: list[ast.expr], into: Target | None) -> None:
-        if name.startswith(("http://", "https://", "/")):
-            raise Misuse("this version does not call addresses of the web", "its HTTP statements come later")
         path = self.names.scripts(name)
         values = tuple(self.lifted(a) for a in arguments)
         if path is None:
@@ -209,6 +193,14 @@ class Builder:
             return
         self.called_scripts.append(path)
         self.out.append(CallProcedure(self.place(), path, values, into))
+
+    def call_address(self, first: RawExpression, arguments: list[ast.expr], into: Target | None) -> None:
+        """Build CALL of what is, or turns out to be, an address of the web."""
+        if len(arguments) > 1:
+            message = "an address is called with one value, which is sent to it"
+            raise Misuse(message, "send several as an object: { a: 1, b: 2 }")
+        body = self.lifted(arguments[0]) if arguments else None
+        self.out.append(CallAddress(self.place(), self.expression(first), body, into))
 
     # ── keywords called as functions ──
 
@@ -248,7 +240,7 @@ class Builder:
         """Tell whether brackets behind a name hold the index of a list: `list(i)`, as other BASICs write it."""
         names = self.names
         known = name in names.procedures or name in names.tools or called_head(name) or is_pure_function(name)
-        return name in names.given and not known
+        return name in names.variables and not known
 
     def add_call(self, name: str, node: ast.expr, arguments: Sequence[Expression], into: Target | None) -> None:
         """Add the step of a call by name: a procedure of this script, a tool, a script of this bot."""
@@ -259,7 +251,7 @@ class Builder:
                 raise Misuse(f"{name} takes {count} argument{'s' * (count != 1)} and is given {len(values)}")
             self.out.append(CallProcedure(self.place(), f"{self.source.name}#{name}", values, into))
         elif name in self.names.tools:
-            self.out.append(CallTool(self.place(), name, values, into))
+            self.out.append(CallTool(self.place(), name, values, into, self.names.tools[name]))
         elif (path := self.names.scripts(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
@@ -380,14 +372,3 @@ class Builder:
                 branches.append(tuple(self.out))
         self.out = outer
         self.out.append(If(place, (self.made(condition, ""),), tuple(branches)))
-
-
-def procedure_name(statement: Statement) -> str:
-    """Return the name a SUB or FUNCTION line declares."""
-    return variable_name(next(p for p in statement.parsed.parts if isinstance(p, str)))
-
-
-def procedure_parameters(statement: Statement) -> tuple[str, ...]:
-    """Return the parameters a SUB or FUNCTION line declares."""
-    rules = [p for p in statement.parsed.parts if isinstance(p, RawParsed) and p.rule == "define_parameter"]
-    return tuple(variable_name(next(p for p in r.parts if isinstance(p, str))) for r in rules)

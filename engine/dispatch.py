@@ -41,7 +41,7 @@ _CHANGE = re.compile(rf"([^\W\d]\w*\$?{_ACCESS})\s*(?:(\+\+|--)\s*$|([-+*/&]=|:=
 _CHANGES: dict[str, type[ast.operator]] = {"+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "&": ast.BitAnd}
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
-_OPERATOR = re.compile(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
+_OPERATOR = re.compile(r"\[|\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
 _AFTER_CALL = re.compile(r"\s*(?:[-+*/^=<>&.?\[]|(?:AND|OR|MOD)\b)", re.IGNORECASE)
 _BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
@@ -54,7 +54,7 @@ def head_pattern(head: str) -> re.Pattern[str]:
         return re.compile(rf"END[\s_-]*{head[4:].replace(' ', '[ _]+')}(?![\w$])", re.IGNORECASE)
     if head.endswith('"'):
         return re.compile(rf'{head[:-2]}(?=\s*\()?\s*\(?\s*(?=")', re.IGNORECASE)
-    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$])", re.IGNORECASE)
+    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$]|\.[^\W\d])", re.IGNORECASE)
 
 
 _PATTERNS: dict[str, re.Pattern[str]] = {}
@@ -127,9 +127,9 @@ class LineReader:
 
         `within` is the object of the enclosing WITH block, whose members an assignment sets.
         """
-        changed = _CHANGE.match(text)
-        if changed:
-            return self.change(line, text, at, changed)
+        change = _CHANGE.match(text)
+        if change:
+            return self.change(line, text, at, change)
         assignment = _ASSIGNMENT.match(text)
         if assignment:
             return self.assignment(line, text, at, assignment, within)
@@ -246,8 +246,8 @@ class LineReader:
             first = RawExpression(_constant(spelled, self.source, offset), spelled, offset)
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
-        head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not _goes_on_as_expression(head, right[len(head) :]):
+        head = longest_head(right, [h for h, kinds in classes_by_head().items() if any(k.RESULT for k in kinds)])
+        if head is not None and not _is_operand(head.rstrip(' "'), right):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
         called = _CALLED.match(right)
@@ -334,14 +334,15 @@ class LineReader:
         return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
 
 
-def _goes_on_as_expression(head: str, rest: str) -> bool:
-    """Tell whether the words of a keyword, with `rest` behind them, are a name here: an operator follows them, or
-    follows the brackets of their call (`LLM("a") + LLM("b")`)."""
-    depth = 0
-    for at, character in enumerate(rest if rest.startswith("(") else ""):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return _AFTER_CALL.match(rest, at + 1) is not None
+def _is_operand(head: str, right: str) -> bool:
+    """Tell whether the words of a keyword that begin a right-hand side are a name here: that of a variable or of a
+    pure function, or an operator follows the brackets of their call (`LLM("a") + LLM("b")`, `GET(url).rate`)."""
+    rest = right[len(head) :]
+    if rest.lstrip().startswith("(") and is_pure_function(head.lower().replace(" ", "_")):
+        return True
+    end = closing_bracket(rest, 0) if rest.startswith("(") else None
+    if end is not None and _AFTER_CALL.match(rest, end + 1):
+        return True
     return _OPERATOR.match(rest) is not None
 
 
@@ -362,12 +363,22 @@ def normal_head(head: str, text: str) -> str:
     if not match:
         return text
     begin, rest = match[0].replace("_", " "), text[match.end() :]
-    inner = rest.strip()
-    if ("_" in match[0] or inner == "()") and inner.startswith("(") and inner.endswith(")"):
-        at = rest.index("(")
-        end = rest.rindex(")")
+    at = rest.find("(")
+    called = at == 0 or (at > 0 and not rest[:at].strip() and ("_" in match[0] or rest.strip() == "()"))
+    end = closing_bracket(rest, at) if called else None
+    if end is not None and not rest[end + 1 :].strip():
         rest = rest[:at] + " " + rest[at + 1 : end] + " " + rest[end + 1 :]
     return begin + rest
+
+
+def closing_bracket(text: str, at: int) -> int | None:
+    """Return where the bracket that opens at `at` closes, or None. Strings are masked and hold none."""
+    depth = 0
+    for index in range(at, len(text)):
+        depth += (text[index] in "([{") - (text[index] in ")]}")
+        if depth == 0:
+            return index
+    return None
 
 
 def _placed(node: ast.expr, source: Source, offset: int) -> ast.expr:

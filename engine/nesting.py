@@ -40,8 +40,8 @@ class _Open:
 
     statement: Statement
     within: RawTarget | None
-    reopened: bool = False  # an IF on one line, whose ELSE stands on the next one
     late: bool = False  # the statements of an ON TIMEOUT, which nothing need close
+    reopened: bool = False  # an IF on one line, whose ELSE stands on the next one
 
 
 @dataclass(slots=True)

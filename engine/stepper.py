@@ -106,6 +106,7 @@ class _Run:
         try:
             if type(why) is Resumed and not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
                 check_answer(why.event)
+            if type(why) is Resumed:
                 handler = handler_of(why)
                 if handler is not None:
                     interrupt(state, self.plan.procedures[handler.handler], why)
