@@ -22,9 +22,9 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
-from daemon.files import Files
 from daemon.health import Readiness
 from daemon.listener import Listener
+from daemon.manners import data_manner, files_of, policy_of
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
 from daemon.owner import is_gone, owner_name
 from daemon.partitions import Partitions
@@ -34,7 +34,7 @@ from daemon.plans import Plans
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
-from daemon.settings import HttpTool, Settings, SqlTool
+from daemon.settings import Settings, SqlTool
 from daemon.sources import Sources
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
@@ -46,8 +46,6 @@ from daemon.store_schedules import ScheduleStore
 from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
-from engine.policy import Policy
-from engine.values import Value
 
 METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
@@ -55,34 +53,6 @@ IDLE_POLL_SECONDS = 0.002
 RELEASE_SECONDS_MAX = 2.0
 
 log = structlog.get_logger(__name__)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """Return the limits and manners of scripts that the configuration sets."""
-    hear = settings.hear
-    language = settings.scripts.language
-    sentences = hear.sentences.get(language) or hear.sentences.get(language.split("-")[0]) or {}
-    return Policy(
-        steps_per_turn_max=settings.limits.steps_per_turn_max,
-        call_depth_max=settings.limits.call_depth_max,
-        state_bytes_max=settings.limits.state_bytes_max,
-        hear_tries=hear.tries,
-        llm_tool_rounds_max=settings.llm.tool_rounds_max,
-        keyword_seconds_max=settings.requests.keyword_seconds_max,
-        language=language,
-        sentences=sentences,
-        reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},
-        tools_in_doubt={
-            n.lower(): t.in_doubt for n, t in settings.tools.items() if isinstance(t, HttpTool) and t.in_doubt
-        },
-    )
-
-
-def data_manner(settings: Settings) -> dict[str, Value]:
-    """Return how data keywords run, as the function workflow_data takes it."""
-    data = settings.data
-    zone = settings.scripts.time_zone
-    return {"prefix": data.schema_prefix, "role": data.role, "rows_max": data.rows_max, "zone": zone}
 
 
 class Daemon:
@@ -129,17 +99,7 @@ class Daemon:
         schedules = ScheduleStore(connections.looking)
         self.schedules = Schedules(schedules, settings.schedules, zone, metrics, self._chance())
         self.sources = Sources(DeployStore(connections.looking), settings, metrics, self._chance())
-        self.listener = Listener(
-            connections.listen,
-            self.store,
-            metrics,
-            self._chance(),
-            heartbeat_seconds=settings.daemon.heartbeat_seconds,
-            on_wake=self.supervisor.wake,
-            on_due=self.supervisor.due_bell.ring,
-            on_change={"schedules": self.schedules.bell.ring, "sources": self.sources.bell.ring},
-            on_listen=self.look,
-        )
+        self.listener = self._make_listener()
         self.requests = self._make_requests(performers)
         self.fetcher = self._make_fetcher()
         self.scheduler = self._make_scheduler()
@@ -161,11 +121,7 @@ class Daemon:
             self._chance(),
             connections_max=settings.database.pool_max,
             tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
-            files=Files(
-                Path(settings.data.files_directory or settings.scripts_dir),
-                bytes_max=settings.data.file_bytes_max,
-                rows_max=settings.data.rows_max,
-            ),
+            files=files_of(settings),
             data=data_manner(settings),
             may_write=self.partitions.may_write,
         )
@@ -179,6 +135,19 @@ class Daemon:
             self._chance(),
             actors_max=settings.limits.actors_max,
             idle_seconds_max=settings.limits.idle_seconds_max,
+        )
+
+    def _make_listener(self) -> Listener:
+        return Listener(
+            self.connections.listen,
+            self.store,
+            self.metrics,
+            self._chance(),
+            heartbeat_seconds=self.settings.daemon.heartbeat_seconds,
+            on_wake=self.supervisor.wake,
+            on_due=self.supervisor.due_bell.ring,
+            on_change={"schedules": self.schedules.bell.ring, "sources": self.sources.bell.ring},
+            on_listen=self.look,
         )
 
     def _make_fetcher(self) -> Fetcher:
