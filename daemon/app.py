@@ -24,13 +24,13 @@ from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
 from daemon.health import Readiness
 from daemon.listener import Listener
-from daemon.manners import data_manner, files_of, policy_of
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
 from daemon.owner import is_gone, owner_name
 from daemon.partitions import Partitions
 from daemon.performers import open_performers
 from daemon.performing import Performer
 from daemon.plans import Plans
+from daemon.policies import data_manner, files_of, policy_of
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
@@ -95,9 +95,7 @@ class Daemon:
             may_write=self.partitions.may_write,
         )
         self.supervisor = self._make_supervisor()
-        zone = ZoneInfo(settings.scripts.time_zone)
-        schedules = ScheduleStore(connections.looking)
-        self.schedules = Schedules(schedules, settings.schedules, zone, metrics, self._chance())
+        self.schedules = self._make_schedules()
         self.sources = Sources(DeployStore(connections.looking), settings, metrics, self._chance())
         self.listener = self._make_listener()
         self.requests = self._make_requests(performers)
@@ -136,6 +134,11 @@ class Daemon:
             actors_max=settings.limits.actors_max,
             idle_seconds_max=settings.limits.idle_seconds_max,
         )
+
+    def _make_schedules(self) -> Schedules:
+        zone = ZoneInfo(self.settings.scripts.time_zone)
+        store = ScheduleStore(self.connections.looking)
+        return Schedules(store, self.settings.schedules, zone, self.metrics, self._chance())
 
     def _make_listener(self) -> Listener:
         return Listener(

@@ -1910,7 +1910,7 @@ create function workflow_find_child(target text, bot uuid, out found_bot uuid, o
 as $$
 declare
     wanted constant text := regexp_replace(lower(btrim(target)), '\.bas$', '');
-    other constant uuid := workflow_bot_named(wanted);
+    other constant uuid := workflow_bot_id(wanted);
 begin
     if other is not null then
         select s.bot_id, s.script into found_bot, found_script from (
@@ -2188,7 +2188,7 @@ create function workflow_known_bot(name text) returns uuid
     stable language plpgsql set search_path from current
 as $$
 declare
-    answer constant uuid := workflow_bot_named(btrim(name));
+    answer constant uuid := workflow_bot_id(btrim(name));
 begin
     if answer is null or to_regclass(quote_ident(current_schema()) || '.bots') is null
         and not exists (select from workflow_scripts s where s.bot_id = answer) then
@@ -2275,7 +2275,7 @@ declare
 begin
     select s.* into found_row from workflow_schedules s where s.id = workflow_lock_schedule.id for no key update;
     if not found then
-        raise exception using errcode = 'SW030', message = format('There is no schedule %s.', workflow_lock_schedule.id),
+        raise exception using errcode = 'SW050', message = format('There is no schedule %s.', workflow_lock_schedule.id),
             hint = 'The view workflow_timetable lists them.';
     end if;
     perform workflow_check_bot(found_row.bot_id);
@@ -2438,11 +2438,11 @@ begin
             hint = 'For example: {"vip": true}. Its keys become variables of the script.';
     end if;
     if workflow_schedule.missed not in ('skip', 'once', 'all') then
-        raise exception using errcode = 'SW031', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
+        raise exception using errcode = 'SW051', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
             hint = 'It says what happens to moments at which no daemon ran.';
     end if;
     if coalesce(btrim(workflow_schedule."when"), '') = '' then
-        raise exception using errcode = 'SW032', message = 'A schedule needs to say when.',
+        raise exception using errcode = 'SW052', message = 'A schedule needs to say when.',
             hint = 'For example "weekdays at 8am", "0 9 * * 1-5", "2030-12-24 09:00".';
     end if;
     perform workflow_plan_of(workflow_schedule.script, bot);
@@ -2577,6 +2577,22 @@ $$;
 -- Deploying: bots by their names, and scripts that come as rows. A script that comes as a row is a pending source; the
 -- daemon compiles it and says what came of it. What does not compile changes nothing.
 
+create function workflow_bot_id(name text) returns uuid
+    stable language plpgsql set search_path from current
+as $$
+declare
+    found_id uuid;
+begin
+    if to_regclass(quote_ident(current_schema()) || '.bots') is null then
+        return substr(encode(sha256(convert_to('stepwell bot ' || lower(name), 'UTF8')), 'hex'), 1, 32)::uuid;
+    end if;
+    execute 'select b.id from bots b where lower(b.name::text) = lower($1) order by b.name::text = $1 desc limit 1' into found_id using name;
+    return found_id;
+end
+$$;
+comment on function workflow_bot_id(text) is
+    'The bot of that name: its id in the table bots where that is (null: not in it), else one derived from the name, always the same.';
+
 create table workflow_sources (
     id bigint generated always as identity primary key,
     bot_id uuid not null,
@@ -2604,11 +2620,11 @@ declare
 begin
     perform workflow_check_bot(chosen);
     if coalesce(btrim(workflow_deploy.path), '') = '' or workflow_deploy.path ~ '(^/|(^|/)\.\.?(/|$)|\\)' then
-        raise exception using errcode = 'SW040', message = format('%L is no path of a script.', workflow_deploy.path),
+        raise exception using errcode = 'SW053', message = format('%L is no path of a script.', workflow_deploy.path),
             hint = 'For example "ticket.bas" or "sales/offer.bas".';
     end if;
     if length(workflow_deploy.source) > 1000000 then
-        raise exception using errcode = 'SW041',
+        raise exception using errcode = 'SW054',
             message = format('The script has %s characters; at most 1000000 are accepted.', length(workflow_deploy.source)),
             hint = 'Split it into several scripts.';
     end if;
@@ -3176,7 +3192,7 @@ $$;
 create function workflow_data_find(place text, name text, tab oid, asked jsonb, rows_max integer) returns text
     stable language sql set search_path from current
 as $$
-    select format('select json_agg(row_to_json(f)) from (select * from %I.%I where %s%s limit %s) f', place, name,
+    select format('select json_agg(row_to_json(f.*)) from (select * from %I.%I where %s%s limit %s) f', place, name,
         workflow_data_where(tab, asked), coalesce(' order by ' || (
             select string_agg(part, ', ' order by n) from (
                 select format('%I %s', c, case when (k ->> 1)::boolean then 'desc nulls last' else 'asc nulls first' end), n
@@ -3261,9 +3277,9 @@ begin
         changed := 0;
         if entry ?& keys then
             change := format('update %I.%I t set %s from (select $1 as r) s where %s', place, name,
-                (select string_agg(format('%I = %s', c.name, workflow_data_input(c.kind, format('(r -> %L)', k))), ', ')
+                (select string_agg(format('%I = %s', c.name, workflow_data_input(c.kind, format('(s.r -> %L)', k))), ', ')
                  from jsonb_object_keys(entry) k, workflow_data_column(tab, k) c where c.name is not null),
-                (select string_agg(format('t.%I = %s', c.name, workflow_data_input(c.kind, format('(r -> %L)', k))), ' and ')
+                (select string_agg(format('t.%I = %s', c.name, workflow_data_input(c.kind, format('(s.r -> %L)', k))), ' and ')
                  from unnest(keys) k, workflow_data_column(tab, k) c));
             perform set_config('role', coalesce(role_name, before), true);
             execute change using entry;

@@ -231,7 +231,7 @@ create function workflow_find_child(target text, bot uuid, out found_bot uuid, o
 as $$
 declare
     wanted constant text := regexp_replace(lower(btrim(target)), '\.bas$', '');
-    other constant uuid := workflow_bot_named(wanted);
+    other constant uuid := workflow_bot_id(wanted);
 begin
     if other is not null then
         select s.bot_id, s.script into found_bot, found_script from (
@@ -546,7 +546,7 @@ create function workflow_known_bot(name text) returns uuid
     stable language plpgsql set search_path from current
 as $$
 declare
-    answer constant uuid := workflow_bot_named(btrim(name));
+    answer constant uuid := workflow_bot_id(btrim(name));
 begin
     if answer is null or to_regclass(quote_ident(current_schema()) || '.bots') is null
         and not exists (select from workflow_scripts s where s.bot_id = answer) then

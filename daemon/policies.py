@@ -1,4 +1,4 @@
-"""What the configuration means for scripts: limits and manners, as engine and database take them."""
+"""The limits and manners of scripts, as the configuration sets them, for the engine."""
 
 from __future__ import annotations
 
