@@ -24,14 +24,13 @@ from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
 from daemon.health import Readiness
 from daemon.listener import Listener
-from daemon.manners import data_manner, files_of, policy_of
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
 from daemon.owner import is_gone, owner_name
 from daemon.partitions import Partitions
 from daemon.performers import open_performers
 from daemon.performing import Performer
 from daemon.plans import Plans
-from daemon.policies import data_manner, policy_of
+from daemon.policies import data_manner, files_of, policy_of
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
