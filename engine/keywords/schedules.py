@@ -245,7 +245,7 @@ class ScheduleIn(Step):
     script: Expression | None
     arguments: tuple[Expression, ...]
 
-    HEADS: ClassVar[tuple[str, ...]] = ("SCHEDULE IN", "SET SCHEDULE IN")
+    HEADS: ClassVar[tuple[str, ...]] = ("SET SCHEDULE IN", "SCHEDULE IN")
     GRAMMAR: ClassVar[str] = """
         schedule_in: _SCHEDULE "IN"i expression TIME_UNIT ("," expression)*
     """
