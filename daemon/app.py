@@ -22,7 +22,6 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
-from daemon.files import Files
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
@@ -31,7 +30,7 @@ from daemon.partitions import Partitions
 from daemon.performers import open_performers
 from daemon.performing import Performer
 from daemon.plans import Plans
-from daemon.policies import data_manner, policy_of
+from daemon.policies import data_manner, files_of, policy_of
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
@@ -120,11 +119,7 @@ class Daemon:
             self._chance(),
             connections_max=settings.database.pool_max,
             tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
-            files=Files(
-                Path(settings.data.files_directory or settings.scripts_dir),
-                bytes_max=settings.data.file_bytes_max,
-                rows_max=settings.data.rows_max,
-            ),
+            files=files_of(settings),
             data=data_manner(settings),
             may_write=self.partitions.may_write,
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from daemon.files import Files
 from daemon.settings import HttpTool, Settings
 from engine.policy import Policy
 from engine.values import Value
@@ -33,3 +36,10 @@ def data_manner(settings: Settings) -> dict[str, Value]:
     data = settings.data
     zone = settings.scripts.time_zone
     return {"prefix": data.schema_prefix, "role": data.role, "rows_max": data.rows_max, "zone": zone}
+
+
+def files_of(settings: Settings) -> Files:
+    """Return the files that scripts may read."""
+    data = settings.data
+    directory = Path(data.files_directory or settings.scripts_dir)
+    return Files(directory, bytes_max=data.file_bytes_max, rows_max=data.rows_max)

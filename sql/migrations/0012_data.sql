@@ -536,7 +536,7 @@ $$;
 create function workflow_data_find(place text, name text, tab oid, asked jsonb, rows_max integer) returns text
     stable language sql set search_path from current
 as $$
-    select format('select json_agg(row_to_json(f)) from (select * from %I.%I where %s%s limit %s) f', place, name,
+    select format('select json_agg(row_to_json(f.*)) from (select * from %I.%I where %s%s limit %s) f', place, name,
         workflow_data_where(tab, asked), coalesce(' order by ' || (
             select string_agg(part, ', ' order by n) from (
                 select format('%I %s', c, case when (k ->> 1)::boolean then 'desc nulls last' else 'asc nulls first' end), n
@@ -621,9 +621,9 @@ begin
         changed := 0;
         if entry ?& keys then
             change := format('update %I.%I t set %s from (select $1 as r) s where %s', place, name,
-                (select string_agg(format('%I = %s', c.name, workflow_data_input(c.kind, format('(r -> %L)', k))), ', ')
+                (select string_agg(format('%I = %s', c.name, workflow_data_input(c.kind, format('(s.r -> %L)', k))), ', ')
                  from jsonb_object_keys(entry) k, workflow_data_column(tab, k) c where c.name is not null),
-                (select string_agg(format('t.%I = %s', c.name, workflow_data_input(c.kind, format('(r -> %L)', k))), ' and ')
+                (select string_agg(format('t.%I = %s', c.name, workflow_data_input(c.kind, format('(s.r -> %L)', k))), ' and ')
                  from unnest(keys) k, workflow_data_column(tab, k) c));
             perform set_config('role', coalesce(role_name, before), true);
             execute change using entry;

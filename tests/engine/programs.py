@@ -54,6 +54,8 @@ def statements(depth: int, in_loop: bool = False) -> st.SearchStrategy[list[str]
         value.map(lambda e: ["ADD SUGGESTION " + e]),
         st.sampled_from(["ON ERROR RESUME NEXT", "ON ERROR GOTO 0", "CLEAR ERROR"]).map(lambda s: [s]),
         value.map(lambda e: [f'SET "session.k", {e}', 'k = GET "session.k"']),
+        st.tuples(value, value).map(lambda t: [f'SEND MAIL "a@example.com", {t[0]}, {t[1]}']),
+        value.map(lambda e: ['BEGIN MAIL "a@example.com"', f"Subject: of ${{{e}}}", "b ${a}", "END MAIL"]),
         st.tuples(value, value).map(lambda t: [f"IF {t[0]} THEN TALK {t[1]} ELSE b = 2"]),
     ]
     if in_loop:

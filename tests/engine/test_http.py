@@ -187,17 +187,17 @@ def test_members_that_the_envelope_lacks_are_looked_up_in_its_data() -> None:
         ("session.k", ("get_session_variable", ("k",))),
         ("user.k", ("get_session_variable", ("k",))),
         ("SESSION.a.b", ("get_session_variable", ("a.b",))),
-        ("prices.csv", ("read_file", ("prices.csv", "value"))),
-        ("docs/a b.txt", ("read_file", ("docs/a b.txt", "value"))),
-        ("text.length", ("read_file", ("text.length", "value"))),
-        ("nobody.name", ("read_file", ("nobody.name", "value"))),
-        ("customer", ("read_file", ("customer", "value"))),
+        ("prices.csv", ("read_file", ("prices.csv",))),
+        ("docs/a b.txt", ("read_file", ("docs/a b.txt",))),
+        ("text.length", ("read_file", ("text.length",))),
+        ("nobody.name", ("read_file", ("nobody.name",))),
+        ("customer", ("read_file", ("customer",))),
     ],
 )
 def test_where_get_looks_in_the_database(text: str, query: tuple[str, tuple[Value, ...]]) -> None:
     seen: list[Any] = []
     player = Player(compile_script("t.bas", {"t.bas": f'customer = {{ a: 1 }}\ntext = "x"\nx = GET "{text}"\nTALK x'}))
-    player.answer = lambda q: seen.append((q.name, q.arguments)) or QueryAnswered("found")  # type: ignore[method-assign,func-returns-value]
+    player.answer = lambda q: seen.append((q.name, q.arguments)) or QueryAnswered("found")  # type: ignore[method-assign,assignment,func-returns-value]
     player.run()
     assert seen == [query] and player.transcript == ["bot: found"]
 
@@ -214,8 +214,10 @@ def test_get_of_a_member_of_a_variable() -> None:
 
 
 def test_get_of_what_is_nowhere_asks_the_bot_server() -> None:
-    [request], done, player = asked('x = GET "crm/contact"\nTALK x.name', {"name": "Ada"})
+    source = 'x = GET "crm/contact"\nTALK x.name\ny = GET "kb:tea"'
+    [request, second], done, player = asked(source, {"name": "Ada"}, 1, queries={"read_file": lambda _: None})
     assert (request.kind, request.payload) == ("GET", {"arguments": ["crm/contact"], "clauses": {}})
+    assert second.payload == {"arguments": ["kb:tea"], "clauses": {}}
     assert request.deadline == player.now - timedelta(0) + timedelta(seconds=player.policy.keyword_seconds_max)
     assert done is not None and player.transcript == ["bot: Ada"]
 
@@ -243,3 +245,19 @@ def test_the_words_may_be_variables(name: str) -> None:
 def test_further_words_are_keywords_of_the_bot_server(source: str) -> None:
     [request], _, _ = asked(f"user = 1\nitem = 2\n{source}")
     assert request.kind != "http" and " " in request.kind
+
+
+@pytest.mark.parametrize(
+    ("source", "urls"),
+    [
+        ('x = GET("/a").rate + 1\nTALK x', ["/a"]),
+        ('TALK GET("/a").rate + POST("/b", { n: 1 }).rate', ["/a", "/b"]),
+        ('IF FALSE AND GET("/a").rate THEN TALK 1\nTALK GET("/b").rate + 1', ["/b"]),
+        ('u = "/a"\nTALK "${GET(u).rate}"', ["/a"]),
+        ('FOR i = 1 TO 2\nx = GET("/${i}").rate\nNEXT\nTALK x', ["/1", "/2"]),
+    ],
+)
+def test_calls_inside_expressions(source: str, urls: list[str]) -> None:
+    requests, done, _ = asked(source, {"rate": 1}, {"rate": 2})
+    assert done is not None and done.failure is None
+    assert [r.payload["url"] for r in requests if isinstance(r.payload, dict)] == urls

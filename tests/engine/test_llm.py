@@ -388,3 +388,15 @@ def test_a_long_result_is_cut() -> None:
     told = Conversation('x = LLM "a"', tools=("create",), queries={"tool:create": lambda q: "x" * 60_000})
     told.model(None, call("create"))
     assert len(told.results[0]) < 50_100 and told.results[0].endswith("[cut: the result has 60,000 characters]")
+
+
+def test_a_tool_of_an_mcp_server_is_a_request() -> None:
+    plan = compile_script("test.bas", {"test.bas": 'x = plus(1, "b")\nTALK x'}, tools={"plus": "mcp"})
+    policy, moment = Policy(), Moment(NOW, random.Random(7), ZoneInfo("UTC"), "")
+    asked = advance(plan, begin(plan), moment, policy)
+    assert isinstance(asked, Suspend)
+    (request,) = asked.effects
+    assert isinstance(request, Request)
+    assert (request.kind, request.payload) == ("mcp", {"tool": "plus", "arguments": [1, "b"]})
+    done = advance(plan, deliver(asked.state, RequestCompleted(1, 5)), moment, policy)
+    assert isinstance(done, Done) and done.effects == (Reply("5"),)
