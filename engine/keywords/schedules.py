@@ -228,7 +228,7 @@ class ScheduleBlock(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleIn(Step):
+class ScheduleScriptIn(Step):
     """Run a script some time from now: `SCHEDULE IN n MINUTES, "other.bas"[, arguments]`; without a script, this one.
 
     ```basic
