@@ -47,7 +47,6 @@ from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 from engine.policy import Policy
-from engine.values import Value
 
 METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
@@ -76,13 +75,6 @@ def policy_of(settings: Settings) -> Policy:
             n.lower(): t.in_doubt for n, t in settings.tools.items() if isinstance(t, HttpTool) and t.in_doubt
         },
     )
-
-
-def data_manner(settings: Settings) -> dict[str, Value]:
-    """Return how data keywords run, as the function workflow_data takes it."""
-    data = settings.data
-    zone = settings.scripts.time_zone
-    return {"prefix": data.schema_prefix, "role": data.role, "rows_max": data.rows_max, "zone": zone}
 
 
 class Daemon:
@@ -166,7 +158,7 @@ class Daemon:
                 bytes_max=settings.data.file_bytes_max,
                 rows_max=settings.data.rows_max,
             ),
-            data=data_manner(settings),
+            data=settings.data.manner(settings.scripts.time_zone),
             may_write=self.partitions.may_write,
         )
         return Supervisor(
