@@ -15,15 +15,15 @@ from engine.grammar import Syntax
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If, Select
-from engine.keywords.exits import SWITCH, Exit
+from engine.keywords.exits import SWITCH
 from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
-from engine.keywords.llm import Llm, Rewrite
 from engine.lifting import Lifter, placed
 from engine.names import Names, Numbers
 from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
+from engine.retesting import loop_with_calls
 from engine.source import LogicalLine, Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
 from engine.web_requests import is_address
@@ -62,7 +62,7 @@ class Builder:
             if statement.kind is CallProcedure:
                 self.call_statement(statement)
             elif statement.kind.RETESTS and self.retests(statement):
-                self.loop_with_calls(statement)
+                loop_with_calls(self, statement)
             else:
                 self.plain(statement)
         except Misuse as error:
@@ -157,6 +157,8 @@ class Builder:
         node = value.node
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and self.is_effectful(node.func.id)):
             return False
+        if len(node.args) == 1 and self.is_variable(node.func.id):
+            return False
         if not self.keyword_call(node, target):
             arguments = [self.lifted(a) for a in node.args]
             self.add_call(node.func.id, node, arguments, self.target(target))
@@ -234,6 +236,12 @@ class Builder:
             return False
         return name in self.names.procedures or not is_pure_function(name)
 
+    def is_variable(self, name: str) -> bool:
+        """Tell whether brackets behind a name hold the index of a list: `list(i)`, as other BASICs write it."""
+        names = self.names
+        known = name in names.procedures or name in names.tools or called_head(name) or is_pure_function(name)
+        return name in names.variables and not known
+
     def add_call(self, name: str, node: ast.expr, arguments: Sequence[Expression], into: Target | None) -> None:
         """Add the step of a call by name: a procedure of this script, a tool, a script of this bot."""
         values = tuple(arguments)
@@ -247,8 +255,6 @@ class Builder:
         elif (path := self.names.scripts(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
-        elif name in ("llm", "rewrite") and values:
-            self.out.append((Llm if name == "llm" else Rewrite)(self.place(), values, (), into))
         else:
             offset = self.offset_of(node)
             spelled = self.source.text[offset : offset + len(name)]
@@ -279,34 +285,6 @@ class Builder:
     def retests(self, statement: Statement) -> bool:
         """Tell whether the loop's conditions need calls, which must be made again every round."""
         return any(self.needs_calls(s.parsed) for s in statement.sections)
-
-    def loop_with_calls(self, statement: Statement) -> None:
-        """Build the loop as an endless DO with an EXIT where its condition stands."""
-        from engine.keywords.loops import Do
-
-        place = self.place()
-        self.loops.append(("DO", place.number))
-        outer, self.out = self.out, []
-        self.exit_test(statement.sections[0].parsed, place.number)
-        self.out.extend(self.block(statement.sections[0].body))
-        if len(statement.sections) > 1:
-            self.exit_test(statement.sections[1].parsed, place.number)
-        body, self.out = tuple(self.out), outer
-        self.loops.pop()
-        self.out.append(Do(place, None, None, body))
-
-    def exit_test(self, parsed: RawParsed, loop: int) -> None:
-        """Add `IF the loop is over THEN EXIT` for the condition of a loop's line, if it has one."""
-        until = any(isinstance(p, RawParsed) and p.rule == "do_until" for p in parsed.parts)
-        holders = [parsed, *(p for p in parsed.parts if isinstance(p, RawParsed))]
-        conditions = [e for h in holders for e in h.expressions()]
-        if not conditions:
-            return
-        node = self.lift(conditions[0].node)
-        over = node if until else placed(ast.UnaryOp(ast.Not(), node), node)
-        place = self.place()
-        leave = Exit(self.place(), loop)
-        self.out.append(If(place, (self.made(over, conditions[0].text),), ((leave,),)))
 
     # ── parts of statements ──
 

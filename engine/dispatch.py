@@ -21,7 +21,7 @@ from engine.expressions import function_names, is_pure_function
 from engine.grammar import Syntax, check_limits, explain, variable_name
 from engine.keyword_lines import KeywordLines
 from engine.misspellings import REFUSED, misspelt, nearest_head
-from engine.phrases import EXTENDED, is_head_word, read_phrase
+from engine.phrases import EXTENDED, Phrase, is_head_word, read_phrase
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import (
     class_named,
@@ -36,7 +36,7 @@ from engine.source import LogicalLine, Source
 from engine.steps import Step
 
 _ACCESS = r"(?:\s*(?:\?\.|\.)\s*[^\W\d]\w*\$?|\s*\[(?:[^\[\]]|\[[^\[\]]*\])*\])*"
-_ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
+_ASSIGNMENT = re.compile(rf"((?:LET|SET|CONST|VAR)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
 _CHANGE = re.compile(rf"([^\W\d]\w*\$?{_ACCESS})\s*(?:(\+\+|--)\s*$|([-+*/&]=|:=)(?!=)\s*)", re.IGNORECASE)
 _CHANGES: dict[str, type[ast.operator]] = {"+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "&": ast.BitAnd}
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
@@ -143,9 +143,9 @@ class LineReader:
         if other is not None:
             return other
         if _METHOD.match(text):
-            changed = self.method(line, text, at)
-            if changed is not None:
-                return changed
+            method = self.method(line, text, at)
+            if method is not None:
+                return method
             if called and called[2] == "(" and not self.near(variable_name(called[1])):
                 return self.call(line, text, at, called)
         raise self.unknown(text, at, called)
@@ -184,6 +184,11 @@ class LineReader:
         first = phrase.words.split()[0]
         if first in REFUSED:
             raise Syntax(at, *REFUSED[first])
+        function = next((f for f in (phrase.words.lower().replace(" ", j) for j in "_ ") if f in self.functions), None)
+        if function is not None:
+            return self.function(function, KeywordLines(self, line, text, at), phrase, into)
+        if into is not None and first in classes_by_head() and first not in EXTENDED:
+            return None
         known = self.known_words()
         wrong = misspelt(phrase.words, known) or misspelt(first, known)
         if wrong is not None:
@@ -193,6 +198,18 @@ class LineReader:
             message = f"{phrase.words} is a keyword of the bot server: a request that it must answer"
             self.warn(at, message, f"did you mean {near[0]}?")
         return KeywordLines(self, line, text[shift:], at + shift).statement(phrase, into)
+
+    def function(self, name: str, operands: KeywordLines, phrase: Phrase, into: RawTarget | None) -> Statement:
+        """Return a pure function called without brackets: `x = TRIM a`. As a statement it has no effect."""
+        line, at = operands.line, operands.at
+        arguments = [p.node for c in phrase.clauses for p in operands.parts(c) if isinstance(p, RawExpression)]
+        node = _placed(ast.Call(_name(name, self.source, at), arguments, []), self.source, at)
+        value = RawExpression(node, operands.text, at)
+        if into is not None:
+            return Statement(class_named("Assign"), RawParsed("assign", (into, value)), line, at)
+        self.warn(at, f"{phrase.words} gives a value and changes nothing", "assign it: x = …")
+        parsed = RawParsed("if", (value,))
+        return Statement(class_named("If"), parsed, line, at, sections=[RawSection(parsed, line)])
 
     @property
     def functions(self) -> Collection[str]:
@@ -318,8 +335,8 @@ class LineReader:
 
 
 def _is_operand(head: str, right: str) -> bool:
-    """Tell whether the words of a keyword at the beginning of a right-hand side are a name here: a variable or a pure
-    function, an operator follows them, or follows the brackets of a call (`LLM("a") + LLM("b")`, `GET(url).rate`)."""
+    """Tell whether the words of a keyword that begin a right-hand side are a name here: that of a variable or of a
+    pure function, or an operator follows the brackets of their call (`LLM("a") + LLM("b")`, `GET(url).rate`)."""
     rest = right[len(head) :]
     if rest.lstrip().startswith("(") and is_pure_function(head.lower().replace(" ", "_")):
         return True

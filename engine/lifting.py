@@ -19,6 +19,9 @@ class Emitter(Protocol):
     def is_effectful(self, name: str) -> bool:
         """Tell whether a call of this name is more than a pure function."""
 
+    def is_variable(self, name: str) -> bool:
+        """Tell whether brackets behind a name hold the index of a list: `list(i)`."""
+
     def emit_keyword(self, call: ast.Call) -> ast.expr | None:
         """Emit the step of a keyword that is called and return the name of its result; None for other calls."""
 
@@ -54,6 +57,9 @@ class Lifter:
             return node
         match node:
             case ast.Call(func=ast.Name(id=name)) if self.emitter.is_effectful(name):
+                if len(node.args) == 1 and self.emitter.is_variable(name):
+                    name_node = placed(ast.Name(name), node)
+                    return placed(ast.Subscript(name_node, self.lift(node.args[0])), node)
                 keyword = self.emitter.emit_keyword(node)
                 if keyword is not None:
                     return keyword

@@ -126,7 +126,7 @@ def read_phrase(text: str, given: Collection[str], functions: Collection[str]) -
     tokens = tokens_of(text)
     if not tokens or tokens[0].kind != "word" or not is_head_word(tokens[0].text):
         return None
-    if tokens[0].text in _VALUE_WORDS or tokens[0].text in _OPERATOR_WORDS:
+    if tokens[0].text in (_VALUE_WORDS - {"NEW"}) | _OPERATOR_WORDS:
         return None
     if len(tokens) > 1 and tokens[1].text[0] == "[" and tokens[1].start == tokens[0].end:
         return None

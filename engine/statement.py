@@ -166,7 +166,7 @@ class StatementScanner:
         after = self.text[self.at : self.at + 1]
         follows = self.text[self.at : self.reader.line_end(self.at)].lstrip()[:1]
         is_free = bool(self.first) and (not after or after.isspace()) and follows not in tuple("=+*/&<>,).")
-        return is_free and (word == "REM" or self._ends_operand(self.previous))
+        return is_free and (word == "REM" or (self.previous not in OPERAND_WORDS and self._ends_operand(self.previous)))
 
     def _ends_here(self, c: str) -> bool:
         """Whether `:` or `;` parts this statement from the next one; between values said, `;` is a comma."""

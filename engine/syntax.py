@@ -99,7 +99,7 @@ def _listed(accepted: frozenset[str]) -> str:
     words = [
         f'"{name}"'
         for name in sorted(accepted - _SIGNS.keys() - _OPERATORS)
-        if not name.startswith(("$", "__")) and name.isupper()
+        if not name.startswith(("$", "_")) and name.isupper()
     ]
     shown = (words + signs)[:WORDS_SHOWN_MAX]
     return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

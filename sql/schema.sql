@@ -1857,7 +1857,7 @@ create function workflow_check_name(name text, what text) returns text
 as $$
 begin
     if coalesce(btrim(name), '') = '' or length(name) > 200 then
-        raise exception using errcode = 'SW040', message = format('%s needs a name of 1 to 200 characters.', what),
+        raise exception using errcode = 'SW070', message = format('%s needs a name of 1 to 200 characters.', what),
             hint = 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').';
     end if;
     return lower(btrim(name));
@@ -1910,13 +1910,8 @@ create function workflow_find_child(target text, bot uuid, out found_bot uuid, o
 as $$
 declare
     wanted constant text := regexp_replace(lower(btrim(target)), '\.bas$', '');
-    other uuid;
+    other constant uuid := workflow_bot_id(wanted);
 begin
-    begin
-        execute 'select b.id from bots b where lower(b.name) = $1 order by b.id limit 1' into other using wanted;
-    exception when undefined_table or undefined_column or insufficient_privilege then
-        other := null;
-    end;
     if other is not null then
         select s.bot_id, s.script into found_bot, found_script from (
             select x.bot_id, x.script, array_position(array['start', 'main', wanted], regexp_replace(lower(x.script), '^.*/|\.bas$', '', 'g')) as rank,
@@ -1927,7 +1922,8 @@ begin
             return;
         end if;
     end if;
-    select coalesce(other, bot), s.script into found_bot, found_script
+    select case when to_regclass(quote_ident(current_schema()) || '.bots') is null then bot else coalesce(other, bot) end, s.script
+        into found_bot, found_script
     from workflow_scripts s
     where s.bot_id in (bot, '00000000-0000-0000-0000-000000000000')
         and (lower(s.script) in (wanted, wanted || '.bas') or lower(s.script) like '%/' || replace(replace(wanted, '\', '\\'), '_', '\_') || '.bas')
@@ -1960,7 +1956,7 @@ begin
         )
         select max(line.depth) from line
     ) >= 20 then
-        raise exception using errcode = 'SW047', message = 'Bots start each other more than 20 deep.',
+        raise exception using errcode = 'SW077', message = 'Bots start each other more than 20 deep.',
             hint = 'Does a script start itself as BOT?';
     end if;
     if procedure = '' then
@@ -1970,7 +1966,7 @@ begin
                 select distinct s.script, workflow_likeness(s.script, target) as likeness from workflow_scripts s
                 where s.bot_id in (p.bot_id, '00000000-0000-0000-0000-000000000000') order by likeness desc, s.script limit 3
             ) c;
-            raise exception using errcode = 'SW041', message = format('There is no bot and no script %L.', target),
+            raise exception using errcode = 'SW071', message = format('There is no bot and no script %L.', target),
                 hint = coalesce('The nearest scripts are ' || near || '.', 'No script is deployed yet.');
         end if;
         plan := workflow_plan_of(script, bot);
@@ -2048,13 +2044,13 @@ begin
         request := split_part(workflow_approve.token, '.', 1)::uuid;
     end if;
     if request is null or sha256(convert_to(workflow_approve.token, 'UTF8')) <> sha256(convert_to(workflow_approval_token(request), 'UTF8')) then
-        raise exception using errcode = 'SW042', message = 'This is no token of an approval.',
+        raise exception using errcode = 'SW072', message = 'This is no token of an approval.',
             hint = 'The tokens of open approvals are in the view workflow_approvals.';
     end if;
     approved := case when lower(btrim(decision)) in ('approve', 'approved', 'yes', 'true') then true
         when lower(btrim(decision)) in ('reject', 'rejected', 'no', 'false') then false end;
     if approved is null then
-        raise exception using errcode = 'SW043', message = format('%L is no decision.', coalesce(decision, '')),
+        raise exception using errcode = 'SW073', message = format('%L is no decision.', coalesce(decision, '')),
             hint = 'A decision is approve or reject.';
     end if;
     select x.* into r from workflow_requests x where x.id = request for no key update;
@@ -2071,7 +2067,7 @@ begin
     end if;
     asked := array(select p from jsonb_array_elements_text(r.payload -> 'people') p);
     if who is not null and cardinality(asked) > 0 and lower(who) <> all (select lower(a) from unnest(asked) a) then
-        raise exception using errcode = 'SW044', message = format('%s is not asked for this decision.', who),
+        raise exception using errcode = 'SW074', message = format('%s is not asked for this decision.', who),
             hint = format('Asked is: %s.', array_to_string(asked, ', '));
     end if;
     if who is null and cardinality(asked) = 1 then
@@ -2163,7 +2159,7 @@ begin
             select distinct d.name, workflow_likeness(d.name, named) as likeness from workflow_declarations d
             where d.kind = any (kinds) and d.bot_id in (coalesce(bot, every_bot), every_bot) order by likeness desc, d.name limit 3
         ) c;
-        raise exception using errcode = 'SW045', message = format('No script is started by %L.', named),
+        raise exception using errcode = 'SW075', message = format('No script is started by %L.', named),
             hint = coalesce('Scripts are started by: ' || near || '.', 'A script says so with WEBHOOK, ON FORM SUBMIT or TRIGGER.');
     end if;
 end
@@ -2187,31 +2183,17 @@ $$;
 -- ----------------------------------------------------------------------------------------------------
 -- Memory of another bot.
 
-create function workflow_bot_named(name text) returns uuid
-    stable language plpgsql set search_path from current
-as $$
-declare
-    found_id uuid;
-begin
-    if to_regclass(quote_ident(current_schema()) || '.bots') is null then
-        return substr(encode(sha256(convert_to('stepwell bot ' || lower(name), 'UTF8')), 'hex'), 1, 32)::uuid;
-    end if;
-    execute 'select b.id from bots b where lower(b.name::text) = lower($1) order by b.name::text = $1 desc limit 1' into found_id using name;
-    return found_id;
-end
-$$;
-comment on function workflow_bot_named(text) is
-    'The bot of that name: its id in the table bots where that is (null: not in it), else one derived from the name, always the same.';
-
+-- The bot of that name, where there is one: in the table bots, or in a database without it, one that has scripts.
 create function workflow_known_bot(name text) returns uuid
     stable language plpgsql set search_path from current
 as $$
 declare
-    answer constant uuid := workflow_bot_named(btrim(name));
+    answer constant uuid := workflow_bot_id(btrim(name));
 begin
-    if answer is null then
-        raise exception using errcode = 'SW046', message = format('There is no bot %L.', name),
-            hint = 'The names of bots are in the table bots.';
+    if answer is null or to_regclass(quote_ident(current_schema()) || '.bots') is null
+        and not exists (select from workflow_scripts s where s.bot_id = answer) then
+        raise exception using errcode = 'SW076', message = format('There is no bot %L.', name),
+            hint = 'The names of bots are in the table bots, or where that is missing, those of deployed folders.';
     end if;
     return answer;
 end
@@ -2293,7 +2275,7 @@ declare
 begin
     select s.* into found_row from workflow_schedules s where s.id = workflow_lock_schedule.id for no key update;
     if not found then
-        raise exception using errcode = 'SW030', message = format('There is no schedule %s.', workflow_lock_schedule.id),
+        raise exception using errcode = 'SW050', message = format('There is no schedule %s.', workflow_lock_schedule.id),
             hint = 'The view workflow_timetable lists them.';
     end if;
     perform workflow_check_bot(found_row.bot_id);
@@ -2456,11 +2438,11 @@ begin
             hint = 'For example: {"vip": true}. Its keys become variables of the script.';
     end if;
     if workflow_schedule.missed not in ('skip', 'once', 'all') then
-        raise exception using errcode = 'SW031', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
+        raise exception using errcode = 'SW051', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
             hint = 'It says what happens to moments at which no daemon ran.';
     end if;
     if coalesce(btrim(workflow_schedule."when"), '') = '' then
-        raise exception using errcode = 'SW032', message = 'A schedule needs to say when.',
+        raise exception using errcode = 'SW052', message = 'A schedule needs to say when.',
             hint = 'For example "weekdays at 8am", "0 9 * * 1-5", "2030-12-24 09:00".';
     end if;
     perform workflow_plan_of(workflow_schedule.script, bot);
@@ -2595,6 +2577,22 @@ $$;
 -- Deploying: bots by their names, and scripts that come as rows. A script that comes as a row is a pending source; the
 -- daemon compiles it and says what came of it. What does not compile changes nothing.
 
+create function workflow_bot_id(name text) returns uuid
+    stable language plpgsql set search_path from current
+as $$
+declare
+    found_id uuid;
+begin
+    if to_regclass(quote_ident(current_schema()) || '.bots') is null then
+        return substr(encode(sha256(convert_to('stepwell bot ' || lower(name), 'UTF8')), 'hex'), 1, 32)::uuid;
+    end if;
+    execute 'select b.id from bots b where lower(b.name::text) = lower($1) order by b.name::text = $1 desc limit 1' into found_id using name;
+    return found_id;
+end
+$$;
+comment on function workflow_bot_id(text) is
+    'The bot of that name: its id in the table bots where that is (null: not in it), else one derived from the name, always the same.';
+
 create table workflow_sources (
     id bigint generated always as identity primary key,
     bot_id uuid not null,
@@ -2622,11 +2620,11 @@ declare
 begin
     perform workflow_check_bot(chosen);
     if coalesce(btrim(workflow_deploy.path), '') = '' or workflow_deploy.path ~ '(^/|(^|/)\.\.?(/|$)|\\)' then
-        raise exception using errcode = 'SW040', message = format('%L is no path of a script.', workflow_deploy.path),
+        raise exception using errcode = 'SW053', message = format('%L is no path of a script.', workflow_deploy.path),
             hint = 'For example "ticket.bas" or "sales/offer.bas".';
     end if;
     if length(workflow_deploy.source) > 1000000 then
-        raise exception using errcode = 'SW041',
+        raise exception using errcode = 'SW054',
             message = format('The script has %s characters; at most 1000000 are accepted.', length(workflow_deploy.source)),
             hint = 'Split it into several scripts.';
     end if;

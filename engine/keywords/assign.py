@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from engine.errors import ScriptError
 from engine.expressions import Expression
+from engine.grammar import variable_name
 from engine.steps import (
     NEXT,
+    Assignment,
     Block,
     BlockEnded,
     Enter,
     Here,
     Move,
     Next,
+    Parsed,
     Step,
     Target,
     Written,
@@ -134,3 +138,56 @@ class Append(Step):
         if not isinstance(current, list):
             raise ScriptError(f"APPEND needs a list, and {self.target.name} is {type_name(current)}")
         return Next(sets=(here.assignment(self.target, [*current, here.value(self.value)]),))
+
+
+@dataclass(frozen=True, slots=True)
+class Declare(Step):
+    """Declare variables, as other BASICs want it and this one does not: `DIM x AS INTEGER`, `DIM a(10)`, `DIM x = 5`.
+
+    A name with brackets, or AS ARRAY, becomes an empty list, AS OBJECT an empty object, any other stays as it is.
+
+    ```basic
+    DIM names(10), total AS NUMBER, count = 2
+    names.push("Ada")
+    TALK names[0] & count
+    ```
+    ```chat
+    bot: Ada2
+    ```
+    """
+
+    names: tuple[tuple[str, str, Expression | None], ...]  # the name, list, object or "", its first value
+
+    HEADS: ClassVar[tuple[str, ...]] = ("DIM",)
+    GRAMMAR: ClassVar[str] = """
+        dim: "DIM"i dim_name ("," dim_name)*
+        dim_name: NAME [dim_size] [dim_as] ["=" expression]
+        dim_size: "(" [expression ("," expression)*] ")" | "[" [expression] "]"
+        dim_as: "AS"i (NAME | NEW_OBJECT | NEW_ARRAY)
+    """
+
+    @classmethod
+    def build(cls, written: Written) -> Self:
+        return cls(written.place, tuple(_declared(p) for p in written.parsed.parts))
+
+    def run(self, here: Here) -> Move:
+        sets = []
+        for name, kind, value in self.names:
+            if value is not None:
+                sets.append(Assignment(name, here.value(value)))
+            elif kind and here.lookup(name) is None:
+                sets.append(Assignment(name, [] if kind == "list" else {}))
+        return Next(sets=tuple(sets))
+
+    def assigns(self) -> Iterator[str]:
+        yield from (name for name, _, _ in self.names)
+
+
+def _declared(parsed: Parsed) -> tuple[str, str, Expression | None]:
+    kind = parsed.find("dim_as")
+    word = kind.words()[0].upper() if kind else ""
+    is_list = parsed.find("dim_size") is not None or "ARRAY" in word or word in ("LIST", "COLLECTION")
+    is_object = "OBJECT" in word or word in ("DICTIONARY", "MAP")
+    values = parsed.expressions()
+    name = variable_name(parsed.words()[0])
+    return name, "list" if is_list else "object" if is_object else "", values[0] if values else None

@@ -78,7 +78,7 @@ declare
 begin
     select s.* into found_row from workflow_schedules s where s.id = workflow_lock_schedule.id for no key update;
     if not found then
-        raise exception using errcode = 'SW030', message = format('There is no schedule %s.', workflow_lock_schedule.id),
+        raise exception using errcode = 'SW050', message = format('There is no schedule %s.', workflow_lock_schedule.id),
             hint = 'The view workflow_timetable lists them.';
     end if;
     perform workflow_check_bot(found_row.bot_id);
@@ -241,11 +241,11 @@ begin
             hint = 'For example: {"vip": true}. Its keys become variables of the script.';
     end if;
     if workflow_schedule.missed not in ('skip', 'once', 'all') then
-        raise exception using errcode = 'SW031', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
+        raise exception using errcode = 'SW051', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
             hint = 'It says what happens to moments at which no daemon ran.';
     end if;
     if coalesce(btrim(workflow_schedule."when"), '') = '' then
-        raise exception using errcode = 'SW032', message = 'A schedule needs to say when.',
+        raise exception using errcode = 'SW052', message = 'A schedule needs to say when.',
             hint = 'For example "weekdays at 8am", "0 9 * * 1-5", "2030-12-24 09:00".';
     end if;
     perform workflow_plan_of(workflow_schedule.script, bot);
