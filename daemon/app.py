@@ -22,7 +22,6 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
-from daemon.files import Files
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
@@ -31,10 +30,11 @@ from daemon.partitions import Partitions
 from daemon.performers import open_performers
 from daemon.performing import Performer
 from daemon.plans import Plans
+from daemon.policies import files_of, policy_of
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
-from daemon.settings import HttpTool, Settings, SqlTool
+from daemon.settings import Settings, SqlTool
 from daemon.sources import Sources
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
@@ -46,8 +46,6 @@ from daemon.store_schedules import ScheduleStore
 from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
-from engine.policy import Policy
-from engine.values import Value
 
 METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
@@ -55,34 +53,6 @@ IDLE_POLL_SECONDS = 0.002
 RELEASE_SECONDS_MAX = 2.0
 
 log = structlog.get_logger(__name__)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """Return the limits and manners of scripts that the configuration sets."""
-    hear = settings.hear
-    language = settings.scripts.language
-    sentences = hear.sentences.get(language) or hear.sentences.get(language.split("-")[0]) or {}
-    return Policy(
-        steps_per_turn_max=settings.limits.steps_per_turn_max,
-        call_depth_max=settings.limits.call_depth_max,
-        state_bytes_max=settings.limits.state_bytes_max,
-        hear_tries=hear.tries,
-        llm_tool_rounds_max=settings.llm.tool_rounds_max,
-        keyword_seconds_max=settings.requests.keyword_seconds_max,
-        language=language,
-        sentences=sentences,
-        reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},
-        tools_in_doubt={
-            n.lower(): t.in_doubt for n, t in settings.tools.items() if isinstance(t, HttpTool) and t.in_doubt
-        },
-    )
-
-
-def data_manner(settings: Settings) -> dict[str, Value]:
-    """Return how data keywords run, as the function workflow_data takes it."""
-    data = settings.data
-    zone = settings.scripts.time_zone
-    return {"prefix": data.schema_prefix, "role": data.role, "rows_max": data.rows_max, "zone": zone}
 
 
 class Daemon:
@@ -125,21 +95,9 @@ class Daemon:
             may_write=self.partitions.may_write,
         )
         self.supervisor = self._make_supervisor()
-        zone = ZoneInfo(settings.scripts.time_zone)
-        schedules = ScheduleStore(connections.looking)
-        self.schedules = Schedules(schedules, settings.schedules, zone, metrics, self._chance())
+        self.schedules = self._make_schedules()
         self.sources = Sources(DeployStore(connections.looking), settings, metrics, self._chance())
-        self.listener = Listener(
-            connections.listen,
-            self.store,
-            metrics,
-            self._chance(),
-            heartbeat_seconds=settings.daemon.heartbeat_seconds,
-            on_wake=self.supervisor.wake,
-            on_due=self.supervisor.due_bell.ring,
-            on_change={"schedules": self.schedules.bell.ring, "sources": self.sources.bell.ring},
-            on_listen=self.look,
-        )
+        self.listener = self._make_listener()
         self.requests = self._make_requests(performers)
         self.fetcher = self._make_fetcher()
         self.scheduler = self._make_scheduler()
@@ -161,12 +119,8 @@ class Daemon:
             self._chance(),
             connections_max=settings.database.pool_max,
             tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
-            files=Files(
-                Path(settings.data.files_directory or settings.scripts_dir),
-                bytes_max=settings.data.file_bytes_max,
-                rows_max=settings.data.rows_max,
-            ),
-            data=data_manner(settings),
+            files=files_of(settings),
+            data=settings.data.manner(settings.scripts.time_zone),
             may_write=self.partitions.may_write,
         )
         return Supervisor(
@@ -179,6 +133,24 @@ class Daemon:
             self._chance(),
             actors_max=settings.limits.actors_max,
             idle_seconds_max=settings.limits.idle_seconds_max,
+        )
+
+    def _make_schedules(self) -> Schedules:
+        zone = ZoneInfo(self.settings.scripts.time_zone)
+        store = ScheduleStore(self.connections.looking)
+        return Schedules(store, self.settings.schedules, zone, self.metrics, self._chance())
+
+    def _make_listener(self) -> Listener:
+        return Listener(
+            self.connections.listen,
+            self.store,
+            self.metrics,
+            self._chance(),
+            heartbeat_seconds=self.settings.daemon.heartbeat_seconds,
+            on_wake=self.supervisor.wake,
+            on_due=self.supervisor.due_bell.ring,
+            on_change={"schedules": self.schedules.bell.ring, "sources": self.sources.bell.ring},
+            on_listen=self.look,
         )
 
     def _make_fetcher(self) -> Fetcher:

@@ -114,7 +114,7 @@ def _embedded(state_dir: Path, *, running: bool) -> Iterator[Finding]:
 async def _database(url: str, settings: Settings) -> list[Finding]:
     where = mask_url(url)
     try:
-        found = await probe(url, settings.database.schema, settings.database.connect_seconds_max)
+        found = await probe(url, settings.database.schema, settings.database.connect_seconds_max, settings.data.role)
     except TimeoutError:
         seconds = settings.database.connect_seconds_max
         return [_wrong("database", f"{where} did not answer within {seconds:g} s", "check host, port and firewall")]
@@ -127,7 +127,7 @@ async def _database(url: str, settings: Settings) -> list[Finding]:
                 "stepwell config shows where the address is from",
             )
         ]
-    return [_ok("database", where), *_server(found, settings.database.schema)]
+    return [_ok("database", where), *_server(found, settings.database.schema), *_data(found)]
 
 
 def _server(found: Probe, schema: str) -> Iterator[Finding]:
@@ -157,6 +157,23 @@ def _server(found: Probe, schema: str) -> Iterator[Finding]:
         )
     else:
         yield _ok("clock", f"differs from the database's by {abs(found.clock_seconds) * 1000:.0f} ms")
+
+
+def _data(found: Probe) -> Iterator[Finding]:
+    if not found.may_create_schemas:
+        yield _warning(
+            "data keywords",
+            "this role may not create schemas in this database, so no bot can have tables",
+            "grant create on the database to the daemon's role, as stepwell migrate --roles does",
+        )
+    elif found.data_role is None:
+        yield _warning(
+            "data keywords",
+            "they run with the daemon's own rights, held to the bot's schema by their functions alone",
+            "stepwell migrate --roles makes a role that may touch nothing else; [data] role names another",
+        )
+    else:
+        yield _ok("data keywords", f"run as {found.data_role}, which may touch the tables of bots alone")
 
 
 def _schema(found: Probe, schema: str) -> Iterator[Finding]:

@@ -111,7 +111,10 @@ class DeployStore:
     async def running(self, bot_id: UUID) -> list[RunningSource]:
         """Return the scripts that a bot can start now."""
         rows = await self._pool.fetch(query("list_sources"), bot_id)
-        return [RunningSource(*row[:4], msgspec.json.decode(row[4], type=dict[str, str])) for row in rows]
+        return [
+            RunningSource(path, source, own, origin, msgspec.json.decode(sources, type=dict[str, str]))
+            for path, source, own, origin, sources in rows
+        ]
 
 
 async def _store_plans(connection: Connection, bot: BotPlans) -> list[str]:

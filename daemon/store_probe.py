@@ -21,7 +21,9 @@ Pooler: TypeAlias = Literal["none", "session", "transaction"]
 class Probe:
     """What a database said. `clock_seconds` is how far its clock is ahead of ours.
 
-    `schema_version` is None where no migration has run, `known_version` what this program would migrate to.
+    `data_role` is what data keywords run as, None where this login may not become it, and runs them as itself;
+    `may_create_schemas` whether it can make those of bots. `schema_version` is None where no migration has run,
+    `known_version` what this program would migrate to.
     """
 
     version: str
@@ -34,26 +36,29 @@ class Probe:
     pooler: Pooler
     schema_version: int | None
     known_version: int | None
+    data_role: str | None = None
+    may_create_schemas: bool = True
 
 
-async def probe(dsn: str, schema: str, connect_seconds_max: float) -> Probe:
+async def probe(dsn: str, schema: str, connect_seconds_max: float, data_role: str = "") -> Probe:
     """Connect twice and look. Raises asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError."""
     first = await asyncpg.connect(dsn, timeout=connect_seconds_max, statement_cache_size=0)
     try:
         second = await asyncpg.connect(dsn, timeout=connect_seconds_max, statement_cache_size=0)
         try:
-            return await _look(first, second, schema)
+            return await _look(first, second, schema, data_role)
         finally:
             await second.close(timeout=connect_seconds_max)
     finally:
         await first.close(timeout=connect_seconds_max)
 
 
-async def _look(first: Any, second: Any, schema: str) -> Probe:
+async def _look(first: Any, second: Any, schema: str, data_role: str) -> Probe:
     before = datetime.now(UTC)
     row = await first.fetchrow(_query("probe_database"), schema)
     middle = before + (datetime.now(UTC) - before) / 2
     found, known = await _schema_versions(first, schema)
+    rights = await first.fetchrow(_query("find_data_role"), data_role)
     return Probe(
         version=first.get_settings().server_version.split()[0],
         version_number=first.get_server_version().major,
@@ -63,6 +68,8 @@ async def _look(first: Any, second: Any, schema: str) -> Probe:
         clock_seconds=(row["database_time"] - middle).total_seconds(),
         listen_works=await _listen(first, second),
         pooler=await _find_pooler(first, second, row["backend"]),
+        data_role=rights["name"],
+        may_create_schemas=rights["may_create"],
         schema_version=found,
         known_version=known,
     )

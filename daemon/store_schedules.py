@@ -116,17 +116,22 @@ class ScheduleStore:
 
     async def pause(self, id: int) -> Outcome:
         """Have a schedule start nothing until it is resumed."""
-        return Outcome(*await self._pool.fetchrow(query("pause_schedule"), id))
+        return await self._act("pause_schedule", id)
 
     async def resume(self, id: int) -> Outcome:
         """Let a paused schedule go on from now."""
-        return Outcome(*await self._pool.fetchrow(query("resume_schedule"), id))
+        return await self._act("resume_schedule", id)
 
     async def trigger(self, id: int) -> Outcome:
         """Start what a schedule is about now."""
-        return Outcome(*await self._pool.fetchrow(query("trigger_schedule"), id))
+        return await self._act("trigger_schedule", id)
 
     async def backfill(self, id: int, slots: Sequence[datetime]) -> int:
         """Start slots that have not been started; return how many that were."""
         count: int = await self._pool.fetchval(query("backfill_schedule"), id, list(slots))
         return count
+
+    async def _act(self, name: str, id: int) -> Outcome:
+        row = await self._pool.fetchrow(query(name), id)
+        assert row is not None
+        return Outcome(*row)

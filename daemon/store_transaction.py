@@ -44,8 +44,6 @@ class TurnTransaction:
 
         Raises asyncpg.PostgresError of the classes that concern the whole turn, InterfaceError, OSError.
         """
-        if asked.name == "read_file":  # no bot has files yet: there is none of that name
-            return QueryAnswered(None)
         try:
             name, arguments = _statement(asked, execution)
             async with self._connection.transaction():

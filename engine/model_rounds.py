@@ -64,9 +64,10 @@ def _ask_model(here: Here, memo: Memo) -> Await:
     return _request(KIND, payload, {**memo, "stage": "model"})
 
 
-def _request(kind: str, payload: Value, memo: Memo) -> Await:
+def _request(kind: str, payload: Value, memo: Memo, policy: str | None = None) -> Await:
     deadline = _deadline(memo)
-    return Await(ForRequest(kind, deadline=deadline), (Request(kind, payload, deadline=deadline),), memo)
+    request = Request(kind, payload, deadline=deadline, policy=policy)
+    return Await(ForRequest(kind, deadline=deadline), (request,), memo)
 
 
 def _deadline(memo: Memo) -> datetime | None:
@@ -119,7 +120,8 @@ def _next_call(here: Here, memo: Memo) -> Move:
     arguments = given if isinstance(given, dict) else {}
     match call.get("kind"):
         case "http" | "mcp" as kind:
-            return _request(str(kind), {"tool": name, "arguments": arguments}, memo)
+            policy = here.policy.tools_in_doubt.get(name)
+            return _request(str(kind), {"tool": name, "arguments": arguments}, memo, policy)
         case "script":
             return _run_script(here, memo, to_text(call.get("script")) or name, arguments)
         case "sql":

@@ -31,8 +31,10 @@ arguments: expression ("," expression)*
 data_where: "WHERE"i expression
 data_order: "ORDER"i "BY"i data_key ("," data_key)*
 data_key: expression [data_desc | data_asc]
-data_desc: "DESC"i | "DESCENDING"i
-data_asc: "ASC"i | "ASCENDING"i
+data_desc: _DESC
+data_asc: _ASC
+_DESC.3: /DESC(?:ENDING)?(?![\\w$])/i
+_ASC.3: /ASC(?:ENDING)?(?![\\w$])/i
 data_limit: "LIMIT"i expression
 data_first: "FIRST"i
 data_by: ("BY"i | "ON"i) expression ("," expression)*

@@ -24,11 +24,14 @@ begin
     loop
         execute format('grant execute on function %s to stepwell_daemon', ours.name);
         if ours.proname in ('workflow_start', 'workflow_send', 'workflow_take_replies', 'workflow_channel',
-            'workflow_take_requests', 'workflow_complete', 'workflow_fail') then
+            'workflow_take_requests', 'workflow_complete', 'workflow_fail', 'workflow_publish', 'workflow_approve', 'workflow_trigger',
+            'workflow_schedule', 'workflow_bot_id') then
             execute format('grant execute on function %s to stepwell_client', ours.name);
         end if;
         if ours.proname in ('workflow_cancel', 'workflow_pause', 'workflow_resume', 'workflow_retry', 'workflow_channel',
-            'workflow_retry_request', 'workflow_complete_request', 'workflow_fail_request',
+            'workflow_retry_request', 'workflow_complete_request', 'workflow_fail_request', 'workflow_publish', 'workflow_approve', 'workflow_trigger',
+            'workflow_pause_schedule', 'workflow_resume_schedule', 'workflow_trigger_schedule', 'workflow_backfill_schedule',
+            'workflow_schedule', 'workflow_schedule_status', 'workflow_deploy', 'workflow_bot_id',
             'workflow_read_json', 'workflow_hearer', 'workflow_bots_of_caller') then
             execute format('grant execute on function %s to stepwell_operator', ours.name);
         end if;
@@ -37,7 +40,8 @@ begin
     -- operator: reads the views, which run with the reader's rights, and so what is behind them.
     grant select on workflow_executions, workflow_turns, workflow_replies, workflow_messages, workflow_plans, workflow_scripts,
         workflow_partitions, workflow_waiting, workflow_history, workflow_transcript, workflow_funnel, workflow_counts,
-        workflow_requests, workflow_requests_open
+        workflow_requests, workflow_requests_open, workflow_approvals,
+        workflow_schedules, workflow_timetable, workflow_declarations, workflow_sources, workflow_deployments
         to stepwell_operator;
 
     -- daemon: the tables of this schema that are ours, the server's two among them.
@@ -81,12 +85,14 @@ declare
     kept text;
     rule text;
 begin
-    foreach kept in array array['workflow_executions', 'workflow_messages', 'workflow_turns', 'workflow_replies', 'workflow_requests'] loop
+    foreach kept in array array['workflow_executions', 'workflow_messages', 'workflow_turns', 'workflow_replies', 'workflow_requests',
+        'workflow_schedules', 'workflow_declarations', 'workflow_sources'] loop
         execute format('alter table %I enable row level security', kept);
         execute format('drop policy if exists stepwell_everyone on %I', kept);
         execute format('drop policy if exists stepwell_bots on %I', kept);
         execute format('create policy stepwell_everyone on %I using (true) with check (true)', kept);
-        rule := case when kept in ('workflow_executions', 'workflow_messages', 'workflow_requests')
+        rule := case when kept in ('workflow_executions', 'workflow_messages', 'workflow_requests',
+                'workflow_schedules', 'workflow_declarations', 'workflow_sources')
             then 'bot_id = any ((select workflow_bots_of_caller())::uuid[])'
             else format('exists (select from workflow_executions e where e.id = %I.execution_id and e.bot_id = any ((select workflow_bots_of_caller())::uuid[]))', kept)
             end;

@@ -1857,7 +1857,7 @@ create function workflow_check_name(name text, what text) returns text
 as $$
 begin
     if coalesce(btrim(name), '') = '' or length(name) > 200 then
-        raise exception using errcode = 'SW040', message = format('%s needs a name of 1 to 200 characters.', what),
+        raise exception using errcode = 'SW070', message = format('%s needs a name of 1 to 200 characters.', what),
             hint = 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').';
     end if;
     return lower(btrim(name));
@@ -1910,13 +1910,8 @@ create function workflow_find_child(target text, bot uuid, out found_bot uuid, o
 as $$
 declare
     wanted constant text := regexp_replace(lower(btrim(target)), '\.bas$', '');
-    other uuid;
+    other constant uuid := workflow_bot_id(wanted);
 begin
-    begin
-        execute 'select b.id from bots b where lower(b.name) = $1 order by b.id limit 1' into other using wanted;
-    exception when undefined_table or undefined_column or insufficient_privilege then
-        other := null;
-    end;
     if other is not null then
         select s.bot_id, s.script into found_bot, found_script from (
             select x.bot_id, x.script, array_position(array['start', 'main', wanted], regexp_replace(lower(x.script), '^.*/|\.bas$', '', 'g')) as rank,
@@ -1927,7 +1922,8 @@ begin
             return;
         end if;
     end if;
-    select coalesce(other, bot), s.script into found_bot, found_script
+    select case when to_regclass(quote_ident(current_schema()) || '.bots') is null then bot else coalesce(other, bot) end, s.script
+        into found_bot, found_script
     from workflow_scripts s
     where s.bot_id in (bot, '00000000-0000-0000-0000-000000000000')
         and (lower(s.script) in (wanted, wanted || '.bas') or lower(s.script) like '%/' || replace(replace(wanted, '\', '\\'), '_', '\_') || '.bas')
@@ -1960,7 +1956,7 @@ begin
         )
         select max(line.depth) from line
     ) >= 20 then
-        raise exception using errcode = 'SW047', message = 'Bots start each other more than 20 deep.',
+        raise exception using errcode = 'SW077', message = 'Bots start each other more than 20 deep.',
             hint = 'Does a script start itself as BOT?';
     end if;
     if procedure = '' then
@@ -1970,7 +1966,7 @@ begin
                 select distinct s.script, workflow_likeness(s.script, target) as likeness from workflow_scripts s
                 where s.bot_id in (p.bot_id, '00000000-0000-0000-0000-000000000000') order by likeness desc, s.script limit 3
             ) c;
-            raise exception using errcode = 'SW041', message = format('There is no bot and no script %L.', target),
+            raise exception using errcode = 'SW071', message = format('There is no bot and no script %L.', target),
                 hint = coalesce('The nearest scripts are ' || near || '.', 'No script is deployed yet.');
         end if;
         plan := workflow_plan_of(script, bot);
@@ -2048,13 +2044,13 @@ begin
         request := split_part(workflow_approve.token, '.', 1)::uuid;
     end if;
     if request is null or sha256(convert_to(workflow_approve.token, 'UTF8')) <> sha256(convert_to(workflow_approval_token(request), 'UTF8')) then
-        raise exception using errcode = 'SW042', message = 'This is no token of an approval.',
+        raise exception using errcode = 'SW072', message = 'This is no token of an approval.',
             hint = 'The tokens of open approvals are in the view workflow_approvals.';
     end if;
     approved := case when lower(btrim(decision)) in ('approve', 'approved', 'yes', 'true') then true
         when lower(btrim(decision)) in ('reject', 'rejected', 'no', 'false') then false end;
     if approved is null then
-        raise exception using errcode = 'SW043', message = format('%L is no decision.', coalesce(decision, '')),
+        raise exception using errcode = 'SW073', message = format('%L is no decision.', coalesce(decision, '')),
             hint = 'A decision is approve or reject.';
     end if;
     select x.* into r from workflow_requests x where x.id = request for no key update;
@@ -2071,7 +2067,7 @@ begin
     end if;
     asked := array(select p from jsonb_array_elements_text(r.payload -> 'people') p);
     if who is not null and cardinality(asked) > 0 and lower(who) <> all (select lower(a) from unnest(asked) a) then
-        raise exception using errcode = 'SW044', message = format('%s is not asked for this decision.', who),
+        raise exception using errcode = 'SW074', message = format('%s is not asked for this decision.', who),
             hint = format('Asked is: %s.', array_to_string(asked, ', '));
     end if;
     if who is null and cardinality(asked) = 1 then
@@ -2163,7 +2159,7 @@ begin
             select distinct d.name, workflow_likeness(d.name, named) as likeness from workflow_declarations d
             where d.kind = any (kinds) and d.bot_id in (coalesce(bot, every_bot), every_bot) order by likeness desc, d.name limit 3
         ) c;
-        raise exception using errcode = 'SW045', message = format('No script is started by %L.', named),
+        raise exception using errcode = 'SW075', message = format('No script is started by %L.', named),
             hint = coalesce('Scripts are started by: ' || near || '.', 'A script says so with WEBHOOK, ON FORM SUBMIT or TRIGGER.');
     end if;
 end
@@ -2187,20 +2183,17 @@ $$;
 -- ----------------------------------------------------------------------------------------------------
 -- Memory of another bot.
 
-create function workflow_bot_named(name text) returns uuid
+-- The bot of that name, where there is one: in the table bots, or in a database without it, one that has scripts.
+create function workflow_known_bot(name text) returns uuid
     stable language plpgsql set search_path from current
 as $$
 declare
-    answer uuid;
+    answer constant uuid := workflow_bot_id(btrim(name));
 begin
-    begin
-        execute 'select b.id from bots b where lower(b.name) = lower(btrim($1)) order by b.id limit 1' into answer using name;
-    exception when undefined_table or undefined_column or insufficient_privilege then
-        answer := null;
-    end;
-    if answer is null then
-        raise exception using errcode = 'SW046', message = format('There is no bot %L.', name),
-            hint = 'The names of bots are in the table bots.';
+    if answer is null or to_regclass(quote_ident(current_schema()) || '.bots') is null
+        and not exists (select from workflow_scripts s where s.bot_id = answer) then
+        raise exception using errcode = 'SW076', message = format('There is no bot %L.', name),
+            hint = 'The names of bots are in the table bots, or where that is missing, those of deployed folders.';
     end if;
     return answer;
 end
@@ -2208,7 +2201,7 @@ $$;
 
 create function workflow_share_memory(bot uuid, key text, target text) returns jsonb
     volatile language sql set search_path from current
-as $$ select workflow_set_bot_memory(workflow_bot_named(target), key, workflow_bot_memory(bot, key)) $$;
+as $$ select workflow_set_bot_memory(workflow_known_bot(target), key, workflow_bot_memory(bot, key)) $$;
 
 -- What this bot has not kept itself, or kept before the other one did, it takes over; answers how many there were.
 create function workflow_sync_memory(bot uuid, source text) returns jsonb
@@ -2216,7 +2209,7 @@ create function workflow_sync_memory(bot uuid, source text) returns jsonb
 as $$
     with copied as (
         insert into workflow_bot_memories as m (bot_id, key, value)
-        select bot, o.key, o.value from workflow_bot_memories o where o.bot_id = workflow_bot_named(source) order by o.key
+        select bot, o.key, o.value from workflow_bot_memories o where o.bot_id = workflow_known_bot(source) order by o.key
         on conflict (bot_id, key) do update set value = excluded.value, updated_at = excluded.updated_at
             where m.value <> excluded.value
         returning 1
@@ -2282,7 +2275,7 @@ declare
 begin
     select s.* into found_row from workflow_schedules s where s.id = workflow_lock_schedule.id for no key update;
     if not found then
-        raise exception using errcode = 'SW030', message = format('There is no schedule %s.', workflow_lock_schedule.id),
+        raise exception using errcode = 'SW050', message = format('There is no schedule %s.', workflow_lock_schedule.id),
             hint = 'The view workflow_timetable lists them.';
     end if;
     perform workflow_check_bot(found_row.bot_id);
@@ -2322,7 +2315,8 @@ begin
                 || case when s.procedure is null then '{}' else jsonb_build_object('procedure', s.procedure) end
                 || case when s.step is null then '{}' else jsonb_build_object('memos', jsonb_build_object(s.step::text, true)) end)::text,
             'running', workflow_now(), workflow_now(), s.session_id,
-            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(), nextval('workflow_start_order'),
+            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(),
+            case when s.step is null then nextval('workflow_start_order') else -s.id end,  -- a block hears what nobody else hears
             inner_key, workflow_partition(coalesce(s.session_id, made)), s.id)
         on conflict do nothing;
         if found then
@@ -2445,11 +2439,11 @@ begin
             hint = 'For example: {"vip": true}. Its keys become variables of the script.';
     end if;
     if workflow_schedule.missed not in ('skip', 'once', 'all') then
-        raise exception using errcode = 'SW031', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
+        raise exception using errcode = 'SW051', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
             hint = 'It says what happens to moments at which no daemon ran.';
     end if;
     if coalesce(btrim(workflow_schedule."when"), '') = '' then
-        raise exception using errcode = 'SW032', message = 'A schedule needs to say when.',
+        raise exception using errcode = 'SW052', message = 'A schedule needs to say when.',
             hint = 'For example "weekdays at 8am", "0 9 * * 1-5", "2030-12-24 09:00".';
     end if;
     perform workflow_plan_of(workflow_schedule.script, bot);
@@ -2584,7 +2578,7 @@ $$;
 -- Deploying: bots by their names, and scripts that come as rows. A script that comes as a row is a pending source; the
 -- daemon compiles it and says what came of it. What does not compile changes nothing.
 
-create function workflow_bot_named(name text) returns uuid
+create function workflow_bot_id(name text) returns uuid
     stable language plpgsql set search_path from current
 as $$
 declare
@@ -2597,7 +2591,7 @@ begin
     return found_id;
 end
 $$;
-comment on function workflow_bot_named(text) is
+comment on function workflow_bot_id(text) is
     'The bot of that name: its id in the table bots where that is (null: not in it), else one derived from the name, always the same.';
 
 create table workflow_sources (
@@ -2627,11 +2621,11 @@ declare
 begin
     perform workflow_check_bot(chosen);
     if coalesce(btrim(workflow_deploy.path), '') = '' or workflow_deploy.path ~ '(^/|(^|/)\.\.?(/|$)|\\)' then
-        raise exception using errcode = 'SW040', message = format('%L is no path of a script.', workflow_deploy.path),
+        raise exception using errcode = 'SW053', message = format('%L is no path of a script.', workflow_deploy.path),
             hint = 'For example "ticket.bas" or "sales/offer.bas".';
     end if;
     if length(workflow_deploy.source) > 1000000 then
-        raise exception using errcode = 'SW041',
+        raise exception using errcode = 'SW054',
             message = format('The script has %s characters; at most 1000000 are accepted.', length(workflow_deploy.source)),
             hint = 'Split it into several scripts.';
     end if;
@@ -2673,21 +2667,21 @@ create function workflow_data_schema(bot uuid, prefix text) returns text
 comment on function workflow_data_schema(uuid, text) is 'The schema that a bot''s tables are in.';
 
 create function workflow_data_table(place text, name text) returns oid
-    stable strict language sql set search_path from current
-as $$
+    stable strict language sql
+begin atomic
     select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f')
-$$;
+    where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f');
+end;
 
 -- The column that a name means; `id` is also the key of a table that has no column of that name.
 create function workflow_data_column(tab oid, wanted text, out name text, out kind regtype) returns record
-    stable strict language sql set search_path from current
-as $$
+    stable strict language sql
+begin atomic
     select a.attname, a.atttypid::regtype
     from pg_attribute a left join pg_index i on i.indrelid = tab and i.indisprimary and i.indkey[0] = a.attnum
     where a.attrelid = tab and a.attnum > 0 and not a.attisdropped and (a.attname = wanted or (wanted = 'id' and i.indrelid is not null))
-    order by a.attname = wanted desc limit 1
-$$;
+    order by a.attname = wanted desc limit 1;
+end;
 
 create function workflow_data_made(tab oid) returns boolean
     stable strict language sql set search_path from current
@@ -2714,15 +2708,15 @@ $$;
 
 -- The SQL of a JSON value on its way into a column of this type; "" is NULL where it is no text.
 create function workflow_data_input(kind regtype, source text) returns text
-    immutable language sql set search_path from current
-as $$
+    immutable language sql
+begin atomic
     select case
         when kind in ('jsonb'::regtype, 'json'::regtype) then format('nullif(%s, ''null'')::%s', source, kind)
         when kind in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then format('(%s #>> ''{}'')', source)
         when kind in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then format('nullif(%s #>> ''{}'', '''')::numeric::%s', source, kind)
         else format('nullif(%s #>> ''{}'', '''')::%s', source, kind)
-    end
-$$;
+    end;
+end;
 
 -- ── conditions ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -2923,12 +2917,12 @@ $$;
 
 -- The type that holds these JSON values: numeric, boolean, text, or jsonb; NULL where all are null.
 create function workflow_data_kind(rows jsonb, key text) returns text
-    immutable language sql set search_path from current
-as $$
+    immutable language sql
+begin atomic
     select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
         when bool_and(t = 'boolean') then 'boolean' else 'text' end
-    from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0
-$$;
+    from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0;
+end;
 
 -- A table nobody declared: its columns are the names of what is saved, with a key of its own.
 create function workflow_data_make(place text, name text, rows jsonb) returns oid
@@ -3162,11 +3156,11 @@ $$;
 -- The role that data keywords run as: the configured one, else the one of `migrate --roles`; NULL where this session
 -- may not become it, and so runs them as itself.
 create function workflow_data_role(wanted text) returns text
-    stable language sql set search_path from current
-as $$
+    stable language sql
+begin atomic
     select r.rolname from pg_roles r
-    where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member')
-$$;
+    where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member');
+end;
 
 -- What was made before the role was there, or by somebody else, is opened to it.
 create function workflow_data_open(place text, tab oid, role_name text) returns void
@@ -3199,7 +3193,7 @@ $$;
 create function workflow_data_find(place text, name text, tab oid, asked jsonb, rows_max integer) returns text
     stable language sql set search_path from current
 as $$
-    select format('select json_agg(row_to_json(f)) from (select * from %I.%I where %s%s limit %s) f', place, name,
+    select format('select json_agg(row_to_json(f.*)) from (select * from %I.%I where %s%s limit %s) f', place, name,
         workflow_data_where(tab, asked), coalesce(' order by ' || (
             select string_agg(part, ', ' order by n) from (
                 select format('%I %s', c, case when (k ->> 1)::boolean then 'desc nulls last' else 'asc nulls first' end), n
@@ -3284,9 +3278,9 @@ begin
         changed := 0;
         if entry ?& keys then
             change := format('update %I.%I t set %s from (select $1 as r) s where %s', place, name,
-                (select string_agg(format('%I = %s', c.name, workflow_data_input(c.kind, format('(r -> %L)', k))), ', ')
+                (select string_agg(format('%I = %s', c.name, workflow_data_input(c.kind, format('(s.r -> %L)', k))), ', ')
                  from jsonb_object_keys(entry) k, workflow_data_column(tab, k) c where c.name is not null),
-                (select string_agg(format('t.%I = %s', c.name, workflow_data_input(c.kind, format('(r -> %L)', k))), ' and ')
+                (select string_agg(format('t.%I = %s', c.name, workflow_data_input(c.kind, format('(s.r -> %L)', k))), ' and ')
                  from unnest(keys) k, workflow_data_column(tab, k) c));
             perform set_config('role', coalesce(role_name, before), true);
             execute change using entry;
@@ -3306,12 +3300,12 @@ $$;
 
 -- Rows that go into a table which was made of what is saved: a name that has only NULLs is no column yet.
 create function workflow_data_known(tab oid, rows jsonb) returns jsonb
-    stable language sql set search_path from current
-as $$
+    stable language sql
+begin atomic
     select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
         where (workflow_data_column(tab, k)).name is not null and (k <> 'id' or v <> 'null')) order by n)
-    from jsonb_array_elements(rows) with ordinality e(r, n)
-$$;
+    from jsonb_array_elements(rows) with ordinality e(r, n);
+end;
 
 -- SAVE and INSERT: rows with the same columns go in one statement. Answers with the ids.
 create function workflow_data_save(place text, name text, tab oid, rows jsonb, replaces boolean, role_name text) returns jsonb

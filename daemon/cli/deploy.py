@@ -14,10 +14,11 @@ from daemon.cli.database import Stores, ask, settings_beside
 from daemon.cli.exits import OK, WRONG, CommandError
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import open_console, plural, write_json
-from daemon.deploy import Deployment, declarations
+from daemon.deploy import Deployment
 from daemon.deploy import deploy as deploy_scripts
 from daemon.store import EVERY_BOT
 from daemon.store_deploy import DeployStore
+from engine.declarations import declarations
 
 
 def deploy(

@@ -61,11 +61,16 @@ def requests(
     )
     if json:
         write_json([msgspec.to_builtins(request) for request in found])
-        return OK
+    else:
+        _print(found)
+    return OK
+
+
+def _print(found: list[OpenRequest]) -> None:
     console = open_console()
     if not found:
         console.print("No request is waiting for its answer.")
-        return OK
+        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("id", "kind", "status", "script", "attempts"):
         table.add_column(heading, no_wrap=True)
@@ -80,7 +85,6 @@ def requests(
     doubtful = sum(request.status == "in_doubt" for request in found)
     if doubtful:
         console.print(f"\n{plural(doubtful, 'request')} in doubt: stepwell requests retry|complete|fail ID")
-    return OK
 
 
 def what_of(request: OpenRequest) -> str:

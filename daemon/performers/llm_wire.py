@@ -14,6 +14,8 @@ from engine.values import Value, check_value
 
 MESSAGE_CHARACTERS_MAX = 500
 TOOL_CALLS_MAX = 64
+TOKENS_MAX = 1_000_000_000  # what counts more is no count
+NAME_CHARACTERS_MAX = 200
 PASSED_ON = ("temperature", "max_tokens", "tool_choice")
 
 Json: TypeAlias = dict[str, Any]
@@ -124,7 +126,9 @@ def read_answer(content: bytes, tools: Mapping[str, OfferedTool], asked_model: s
         status = int(code) if re.fullmatch(r"[45]\d\d", code) else 400
         return Unusable(status, words or "an answer without choices", code)
     usage = data.get("usage")
-    counts = {k: v for k, v in usage.items() if type(v) is int and v >= 0} if isinstance(usage, dict) else {}
+    counts = (
+        {k: v for k, v in usage.items() if type(v) is int and 0 <= v <= TOKENS_MAX} if isinstance(usage, dict) else {}
+    )
     text = _text_of(message.get("content"))
     refused = message.get("refusal")
     if text is None and isinstance(refused, str):
@@ -133,8 +137,8 @@ def read_answer(content: bytes, tools: Mapping[str, OfferedTool], asked_model: s
         "content": text,
         "tool_calls": _calls_of(message.get("tool_calls"), tools),
         "usage": counts,
-        "finish_reason": clean(str(choice.get("finish_reason") or "")) if isinstance(choice, dict) else "",
-        "model": clean(str(data.get("model") or asked_model)),
+        "finish_reason": _name(choice.get("finish_reason")) if isinstance(choice, dict) else "",
+        "model": _name(data.get("model") or asked_model),
     }
     prompt, completion = counts.get("prompt_tokens", 0), counts.get("completion_tokens", 0)
     return Answered(value, asked_model or value["model"], prompt, completion)
@@ -168,6 +172,10 @@ def _json_of(content: bytes) -> Any:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _name(value: object) -> str:
+    return clean(value)[:NAME_CHARACTERS_MAX] if isinstance(value, str) else ""
 
 
 def _text_of(content: object) -> str | None:

@@ -122,9 +122,12 @@ class MailPerformer:
                 begun = True
                 refused, _ = await client.send_message(mail.message, sender=mail.sender, recipients=mail.recipients)
         except (SMTPException, OSError, ValueError) as error:  # TimeoutError is an OSError
-            raise _failure(error, account, unsure=begun) from None
-        finally:
             await _leave(client)
+            raise _failure(error, account, unsure=begun) from None
+        except asyncio.CancelledError:
+            client.close()
+            raise
+        await _leave(client)
         return {who: f"{answer.code} {_line(answer.message)}" for who, answer in refused.items()}
 
 

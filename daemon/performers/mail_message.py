@@ -81,6 +81,8 @@ def compose(key: str, created_at: datetime, payload: Mapping[str, Value], sender
         message["To"] = to
     if cc:
         message["Cc"] = cc
+    if payload.get("reply_to"):
+        message["Reply-To"] = address_of(str(payload["reply_to"]))
     message["Subject"] = _one_line(subject)[:SUBJECT_CHARACTERS_MAX]
     message["Date"] = format_datetime(created_at)
     message["Message-ID"] = message_id(key, origin)

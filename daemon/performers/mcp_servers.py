@@ -15,6 +15,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import anyio
+import httpx2
 import structlog
 
 from daemon.settings_sources import SettingsError
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 REOPEN_SECONDS_MIN = 1.0  # between two openings of one server: a program that ends at once must not spin
 TOOL_PAGES_MAX = 100
 TIMEOUTS_MAX = 3  # in a row: a server that answers nothing any more is opened anew
+CLOSE_SECONDS_MAX = 8.0  # the SDK gives a program two seconds to go, and as long again after each signal
+# What a connection that breaks under a call raises, beside the SDK's own error.
+BROKEN = (OSError, EOFError, anyio.ClosedResourceError, anyio.BrokenResourceError, httpx2.HTTPError)
 KEY = "stepwell.dev/idempotency-key"  # where the request's stable key stands in a call's _meta
 
 # What becomes of a name of [mcp.servers]: tests put a server of their own process in its place.
@@ -55,12 +60,13 @@ class ServerTool:
 class _Session:
     """One session: the client while it is open, and how to end it."""
 
-    __slots__ = ("_opened", "_over", "client", "opened_at", "timeouts")
+    __slots__ = ("_opened", "_over", "client", "opened_at", "task", "timeouts")
 
     def __init__(self, opened_at: float) -> None:
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._over = asyncio.Event()
         self.client: Client | None = None
+        self.task: asyncio.Task[None] | None = None
         self.opened_at = opened_at
         self.timeouts = 0
 
@@ -70,8 +76,10 @@ class _Session:
         return self._over.is_set()
 
     def end(self) -> None:
-        """Have it end; the next call opens another."""
+        """Have it end; the next call opens another. One that is still being opened is given up."""
         self._over.set()
+        if self.task is not None and not self._opened.done():
+            self.task.cancel()
 
     async def run(self, name: str, target: Target) -> None:
         """Open the session, hold it open until it is ended, close it. Raises nothing but cancellation."""
@@ -90,7 +98,8 @@ class _Session:
         finally:
             self._over.set()
             if not self._opened.done():
-                self._opened.cancel()
+                self._opened.set_exception(ConnectionError("it was given up while it opened"))
+                self._opened.exception()
 
     async def opened(self) -> Client:
         """Wait until it is open. Raises what opening raised."""
@@ -117,7 +126,7 @@ class _Server:
             if session is not None and now - session.opened_at < REOPEN_SECONDS_MIN:
                 raise Unreachable(f"the MCP server {self.name} has only just ended")
             session = self._session = _Session(now)
-            self._tasks.create_task(session.run(self.name, self._target), name=f"mcp {self.name}")
+            session.task = self._tasks.create_task(session.run(self.name, self._target), name=f"mcp {self.name}")
         try:
             async with asyncio.timeout(self.seconds):
                 await session.opened()
@@ -131,10 +140,12 @@ class _Server:
             raise Unreachable(f"the MCP server {self.name} cannot be reached: {_said(error)}") from error
         return session
 
-    def end(self) -> None:
-        """End the session, if there is one."""
-        if self._session is not None:
-            self._session.end()
+    def end(self) -> asyncio.Task[None] | None:
+        """End the session, if there is one; return its task."""
+        if self._session is None:
+            return None
+        self._session.end()
+        return self._session.task
 
 
 class McpServers:
@@ -166,7 +177,7 @@ class McpServers:
                 session.end()
                 raise Unreachable(f"the MCP server {server} ended while it was asked") from None
             raise
-        except (OSError, EOFError) as error:
+        except BROKEN as error:
             session.end()
             raise Unreachable(f"the MCP server {server} ended while it was asked: {_said(error)}") from error
         session.timeouts = 0
@@ -189,7 +200,7 @@ class McpServers:
                     cursor = page.next_cursor
                     if cursor is None:
                         break
-        except (MCPError, TimeoutError, OSError) as error:
+        except (MCPError, TimeoutError, *BROKEN) as error:
             session.end()
             raise Unreachable(f"the MCP server {server} did not list its tools: {_said(error)}") from error
         return tuple(found)
@@ -198,10 +209,13 @@ class McpServers:
         """Return how many seconds one call of a server may take."""
         return self._servers[server].seconds
 
-    def end(self) -> None:
-        """End all sessions."""
-        for server in self._servers.values():
-            server.end()
+    async def end(self) -> None:
+        """End all sessions; those that do not close in their time are cancelled."""
+        tasks = [task for server in self._servers.values() if (task := server.end()) is not None]
+        if tasks:
+            _, slow = await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
+            for task in slow:
+                task.cancel()
 
     def _timed_out(self, session: _Session) -> None:
         session.timeouts += 1
@@ -228,7 +242,7 @@ async def open_servers(targets: Mapping[str, Target]) -> AsyncIterator[McpServer
             yield servers
         except Exception as error:  # told after the sessions have ended, and not inside of an ExceptionGroup
             failure = error
-        servers.end()
+        await servers.end()
     if failure is not None:
         raise failure
 

@@ -107,7 +107,9 @@ class Get(Step):
             return here.into(self.into, value)
         if not text:
             raise ScriptError('GET needs a text that says what to read, for example "session.city".')
-        return Ask(Query("read_file", (text, "value")), memo=_FILE)
+        if ":" in text:  # no name of a file
+            return self.ask_bot_server(here)
+        return Ask(Query("read_file", (text,)), memo=_FILE)
 
     def seconds(self, here: Here) -> float:
         """Return how long the bot server, or the web, may take."""

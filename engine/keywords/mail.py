@@ -10,26 +10,42 @@ from typing import ClassVar, Self
 
 from engine.events import RequestCompleted
 from engine.expressions import Expression
-from engine.mail_requests import Envelope, clauses_of, first, mail_request, text_of, values_of
+from engine.mail_requests import Envelope, clauses_of, first, mail_of_object, mail_request, text_of, values_of
 from engine.mail_text import files_of, recipients_of, subject_and_body
 from engine.steps import NEXT, Here, Misuse, Move, Resumed, Step, Target, Written
 from engine.values import Value, to_text
 
 _HEADER = re.compile(r"\s*(to|cc|bcc|subject|attachments?|account)\s*:[ \t]*", re.IGNORECASE)
 
-# Clauses of all statements of mail. A variable may be called `to`, `attachment`, …: then no operand follows it.
+# Clauses of all statements of mail. A variable may be called `to`, `subject`, …: then no operand follows it. Where a
+# clause cannot be told from a variable but by that (first, and behind a comma), its terminals and rules are others.
 _OPERAND = r"""(?=[ ]+(?:["(\[]|(?!(?:AND|OR|MOD|IS|IN|LIKE|CONTAINS|USING|SUBJECT|BODY|CC|BCC)(?!\w))[^\W\d]))"""
 CLAUSES = rf"""
         _MAIL_TO.3: /TO{_OPERAND}/i
-        MAIL_ATTACHMENT.3: /ATTACHMENTS?{_OPERAND}/i
-        _mail_more: "," expression | _mail_clause | "," mail_attachment
-        _mail_clause: mail_subject | mail_body | mail_cc | mail_bcc | mail_using | mail_attachment
+        _MAIL_SUBJECT.3: /SUBJECT{_OPERAND}/i
+        _MAIL_BODY.3: /(?:BODY|MESSAGE){_OPERAND}/i
+        _MAIL_CC.3: /CC{_OPERAND}/i
+        _MAIL_BCC.3: /BCC{_OPERAND}/i
+        _MAIL_USING.3: /USING{_OPERAND}/i
+        _MAIL_ATTACHMENT.3: /ATTACHMENTS?{_OPERAND}/i
+        _mail_begin: _MAIL_TO? expression | mail_subject__named
+        _mail_more: "," expression | "WITH"i? _mail_clause | "," _mail_named
+        _mail_clause: mail_to | mail_subject | mail_body | mail_cc | mail_bcc | mail_using | mail_attachment | mail_from
+        mail_to: "TO"i expression
         mail_subject: "SUBJECT"i expression
-        mail_body: "BODY"i expression
+        mail_body: ("BODY"i | "MESSAGE"i) expression
         mail_cc: "CC"i expression
         mail_bcc: "BCC"i expression
         mail_using: "USING"i expression
-        mail_attachment: MAIL_ATTACHMENT expression
+        mail_from: "FROM"i expression
+        mail_attachment: _MAIL_ATTACHMENT expression
+        _mail_named: mail_subject__named | mail_body__named | mail_cc__named | mail_bcc__named | mail_using__named
+            | mail_attachment
+        mail_subject__named: _MAIL_SUBJECT expression
+        mail_body__named: _MAIL_BODY expression
+        mail_cc__named: _MAIL_CC expression
+        mail_bcc__named: _MAIL_BCC expression
+        mail_using__named: _MAIL_USING expression
 """
 
 
@@ -37,9 +53,10 @@ CLAUSES = rf"""
 class SendMail(Step):
     """Send a mail: `SEND MAIL to, subject, body[, attachments …]`, also spelled SEND EMAIL.
 
-    Also by name: `SEND MAIL TO a SUBJECT s BODY b`, with `CC`, `BCC`, `ATTACHMENT file` and `USING "account"`. With two
-    arguments, `SEND EMAIL to, text`, the first line of the text is the subject. Recipients are a text, with commas
-    between several, or a list. A body that begins with a tag is HTML. Attachments come from the folder that
+    Also by name: `SEND MAIL TO a SUBJECT s BODY b`, with `CC`, `BCC`, `ATTACHMENT file`, `USING "account"` and `FROM
+    address`, which answers go to: the sender is the account's. An object with these names as its keys will do as well.
+    With two arguments, `SEND EMAIL to, text`, the first line of the text is the subject. Recipients are a text, with
+    commas between several, or a list. A body that begins with a tag is HTML. Attachments come from the folder that
     the configuration names. `x = SEND MAIL …` gives `sent`, `message_id` and, by address, who was `refused`.
 
     The script waits until the mail is handed over. Every attempt has the same Message-ID. A mail that the server
@@ -66,11 +83,12 @@ class SendMail(Step):
     body: Expression | None
     attachments: tuple[Expression, ...]
     account: Expression | None
+    reply_to: Expression | None
     into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("SEND MAIL", "SEND EMAIL")
     GRAMMAR: ClassVar[str] = f"""
-        send_mail: "SEND"i ("MAIL"i | "EMAIL"i) _MAIL_TO? expression _mail_more*
+        send_mail: "SEND"i ("MAIL"i | "EMAIL"i) _mail_begin _mail_more*
         {CLAUSES}
     """
     RESULT: ClassVar[bool] = True
@@ -79,24 +97,26 @@ class SendMail(Step):
     def build(cls, written: Written) -> Self:
         named = clauses_of(written.parsed)
         plain = list(written.parsed.expressions())
-        subject, body = first(named, "mail_subject"), first(named, "mail_body")
+        subject, body = first(named, "subject"), first(named, "body")
+        to = named.get("to", [])
         if subject is not None:
-            to, rest = plain, []
+            to, rest = [*plain, *to], list[Expression]()
         else:
-            to, rest = plain[:1], plain[1:]
+            to, rest = (to, plain) if to else (plain[:1], plain[1:])
             subject = rest.pop(0) if len(rest) > 1 or (rest and body is not None) else None
             body = body or (rest.pop(0) if rest else None)
-        if subject is None and body is None:
+        if subject is None and body is None and not is_object(to):
             raise Misuse("this mail has neither subject nor text", "SEND MAIL to, subject, body")
         return cls(
             written.place,
             tuple(to),
-            tuple(named.get("mail_cc", ())),
-            tuple(named.get("mail_bcc", ())),
+            tuple(named.get("cc", ())),
+            tuple(named.get("bcc", ())),
             subject,
             body,
-            (*rest, *named.get("mail_attachment", ())),
-            first(named, "mail_using"),
+            (*rest, *named.get("attachment", ())),
+            first(named, "using"),
+            first(named, "from"),
             written.into,
         )
 
@@ -104,17 +124,29 @@ class SendMail(Step):
         match here.why:
             case Resumed(event=RequestCompleted(value=value)):
                 return here.into(self.into, value)
+        to = values_of(here, self.to)
+        if self.subject is None and self.body is None:
+            return mail_of_object(to[0])
         envelope = Envelope(
-            recipients_of(values_of(here, self.to)),
+            recipients_of(to),
             recipients_of(values_of(here, self.cc)),
             recipients_of(values_of(here, self.bcc)),
             files_of(values_of(here, self.attachments)),
             text_of(here, self.account) or None,
+            text_of(here, self.reply_to) or None,
         )
         subject, body = text_of(here, self.subject), text_of(here, self.body)
         if self.subject is None:
             subject, body = subject_and_body(body)
         return mail_request(envelope, subject, body)
+
+
+def is_object(expressions: Sequence[Expression]) -> bool:
+    """Tell whether the only operand of a statement may be an object: it is one, or a variable."""
+    match [e.node for e in expressions]:
+        case [ast.Name()] | [ast.Call(func=ast.Name(id="$object"))]:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +213,11 @@ class BeginMail(Step):
         for name, expression in zip(self.headers, self.values, strict=True):
             said.setdefault(name, []).append(here.value(expression))
         account = [to_text(value) for value in said.get("account", ())]
+        to = values_of(here, self.to)
+        if len(to) == 2 and "subject" not in said and isinstance(to[1], str) and "@" not in to[1]:
+            said["subject"] = [to.pop()]
         envelope = Envelope(
-            recipients_of([*values_of(here, self.to), *said.get("to", ())]),
+            recipients_of([*to, *said.get("to", ())]),
             recipients_of(said.get("cc", [])),
             recipients_of(said.get("bcc", [])),
             files_of([part.strip() for value in said.get("attachment", ()) for part in to_text(value).split(",")]),

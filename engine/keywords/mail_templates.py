@@ -55,8 +55,8 @@ class SendTemplate(Step):
     def build(cls, written: Written) -> Self:
         template, *rest = written.parsed.expressions()
         named = clauses_of(written.parsed)
-        to = list(named.get("template_to", ()))
-        variables = first(named, "template_with")
+        to = list(named.get("to", ()))
+        variables = first(named, "with")
         if not to and rest:
             to = [rest.pop(0)]
         elif len(to) > 1 and variables is None:
@@ -67,7 +67,7 @@ class SendTemplate(Step):
             variables = rest.pop(0)
         if rest:
             raise Misuse("SEND TEMPLATE takes a template, its recipients and an object of variables")
-        return cls(written.place, template, tuple(to), variables, first(named, "mail_using"), written.into)
+        return cls(written.place, template, tuple(to), variables, first(named, "using"), written.into)
 
     def run(self, here: Here) -> Move:
         match here.why:
@@ -121,18 +121,17 @@ class CreateDraft(Step):
 
     HEADS: ClassVar[tuple[str, ...]] = ("CREATE DRAFT",)
     GRAMMAR: ClassVar[str] = """
-        create_draft: "CREATE"i "DRAFT"i _MAIL_TO? expression _mail_more*
+        create_draft: "CREATE"i "DRAFT"i _mail_begin _mail_more*
     """
     RESULT: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
         named = clauses_of(written.parsed)
-        arguments = list(written.parsed.expressions())
-        for rule in ("mail_subject", "mail_body"):
-            arguments += named.pop(rule, [])
-        arguments += named.pop("mail_attachment", [])
-        clauses = tuple((rule.removeprefix("mail_").upper(), tuple(values)) for rule, values in named.items())
+        arguments = [*written.parsed.expressions(), *named.pop("to", [])]
+        for name in ("subject", "body", "attachment"):
+            arguments += named.pop(name, [])
+        clauses = tuple((name.upper(), tuple(values)) for name, values in named.items())
         return cls(written.place, tuple(arguments), clauses, written.into)
 
     def run(self, here: Here) -> Move:

@@ -178,7 +178,7 @@ create function workflow_check_name(name text, what text) returns text
 as $$
 begin
     if coalesce(btrim(name), '') = '' or length(name) > 200 then
-        raise exception using errcode = 'SW040', message = format('%s needs a name of 1 to 200 characters.', what),
+        raise exception using errcode = 'SW070', message = format('%s needs a name of 1 to 200 characters.', what),
             hint = 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').';
     end if;
     return lower(btrim(name));
@@ -231,13 +231,8 @@ create function workflow_find_child(target text, bot uuid, out found_bot uuid, o
 as $$
 declare
     wanted constant text := regexp_replace(lower(btrim(target)), '\.bas$', '');
-    other uuid;
+    other constant uuid := workflow_bot_id(wanted);
 begin
-    begin
-        execute 'select b.id from bots b where lower(b.name) = $1 order by b.id limit 1' into other using wanted;
-    exception when undefined_table or undefined_column or insufficient_privilege then
-        other := null;
-    end;
     if other is not null then
         select s.bot_id, s.script into found_bot, found_script from (
             select x.bot_id, x.script, array_position(array['start', 'main', wanted], regexp_replace(lower(x.script), '^.*/|\.bas$', '', 'g')) as rank,
@@ -248,7 +243,8 @@ begin
             return;
         end if;
     end if;
-    select coalesce(other, bot), s.script into found_bot, found_script
+    select case when to_regclass(quote_ident(current_schema()) || '.bots') is null then bot else coalesce(other, bot) end, s.script
+        into found_bot, found_script
     from workflow_scripts s
     where s.bot_id in (bot, '00000000-0000-0000-0000-000000000000')
         and (lower(s.script) in (wanted, wanted || '.bas') or lower(s.script) like '%/' || replace(replace(wanted, '\', '\\'), '_', '\_') || '.bas')
@@ -281,7 +277,7 @@ begin
         )
         select max(line.depth) from line
     ) >= 20 then
-        raise exception using errcode = 'SW047', message = 'Bots start each other more than 20 deep.',
+        raise exception using errcode = 'SW077', message = 'Bots start each other more than 20 deep.',
             hint = 'Does a script start itself as BOT?';
     end if;
     if procedure = '' then
@@ -291,7 +287,7 @@ begin
                 select distinct s.script, workflow_likeness(s.script, target) as likeness from workflow_scripts s
                 where s.bot_id in (p.bot_id, '00000000-0000-0000-0000-000000000000') order by likeness desc, s.script limit 3
             ) c;
-            raise exception using errcode = 'SW041', message = format('There is no bot and no script %L.', target),
+            raise exception using errcode = 'SW071', message = format('There is no bot and no script %L.', target),
                 hint = coalesce('The nearest scripts are ' || near || '.', 'No script is deployed yet.');
         end if;
         plan := workflow_plan_of(script, bot);
@@ -406,13 +402,13 @@ begin
         request := split_part(workflow_approve.token, '.', 1)::uuid;
     end if;
     if request is null or sha256(convert_to(workflow_approve.token, 'UTF8')) <> sha256(convert_to(workflow_approval_token(request), 'UTF8')) then
-        raise exception using errcode = 'SW042', message = 'This is no token of an approval.',
+        raise exception using errcode = 'SW072', message = 'This is no token of an approval.',
             hint = 'The tokens of open approvals are in the view workflow_approvals.';
     end if;
     approved := case when lower(btrim(decision)) in ('approve', 'approved', 'yes', 'true') then true
         when lower(btrim(decision)) in ('reject', 'rejected', 'no', 'false') then false end;
     if approved is null then
-        raise exception using errcode = 'SW043', message = format('%L is no decision.', coalesce(decision, '')),
+        raise exception using errcode = 'SW073', message = format('%L is no decision.', coalesce(decision, '')),
             hint = 'A decision is approve or reject.';
     end if;
     select x.* into r from workflow_requests x where x.id = request for no key update;
@@ -429,7 +425,7 @@ begin
     end if;
     asked := array(select p from jsonb_array_elements_text(r.payload -> 'people') p);
     if who is not null and cardinality(asked) > 0 and lower(who) <> all (select lower(a) from unnest(asked) a) then
-        raise exception using errcode = 'SW044', message = format('%s is not asked for this decision.', who),
+        raise exception using errcode = 'SW074', message = format('%s is not asked for this decision.', who),
             hint = format('Asked is: %s.', array_to_string(asked, ', '));
     end if;
     if who is null and cardinality(asked) = 1 then
@@ -521,7 +517,7 @@ begin
             select distinct d.name, workflow_likeness(d.name, named) as likeness from workflow_declarations d
             where d.kind = any (kinds) and d.bot_id in (coalesce(bot, every_bot), every_bot) order by likeness desc, d.name limit 3
         ) c;
-        raise exception using errcode = 'SW045', message = format('No script is started by %L.', named),
+        raise exception using errcode = 'SW075', message = format('No script is started by %L.', named),
             hint = coalesce('Scripts are started by: ' || near || '.', 'A script says so with WEBHOOK, ON FORM SUBMIT or TRIGGER.');
     end if;
 end
@@ -545,20 +541,17 @@ $$;
 -- ----------------------------------------------------------------------------------------------------
 -- Memory of another bot.
 
-create function workflow_bot_named(name text) returns uuid
+-- The bot of that name, where there is one: in the table bots, or in a database without it, one that has scripts.
+create function workflow_known_bot(name text) returns uuid
     stable language plpgsql set search_path from current
 as $$
 declare
-    answer uuid;
+    answer constant uuid := workflow_bot_id(btrim(name));
 begin
-    begin
-        execute 'select b.id from bots b where lower(b.name) = lower(btrim($1)) order by b.id limit 1' into answer using name;
-    exception when undefined_table or undefined_column or insufficient_privilege then
-        answer := null;
-    end;
-    if answer is null then
-        raise exception using errcode = 'SW046', message = format('There is no bot %L.', name),
-            hint = 'The names of bots are in the table bots.';
+    if answer is null or to_regclass(quote_ident(current_schema()) || '.bots') is null
+        and not exists (select from workflow_scripts s where s.bot_id = answer) then
+        raise exception using errcode = 'SW076', message = format('There is no bot %L.', name),
+            hint = 'The names of bots are in the table bots, or where that is missing, those of deployed folders.';
     end if;
     return answer;
 end
@@ -566,7 +559,7 @@ $$;
 
 create function workflow_share_memory(bot uuid, key text, target text) returns jsonb
     volatile language sql set search_path from current
-as $$ select workflow_set_bot_memory(workflow_bot_named(target), key, workflow_bot_memory(bot, key)) $$;
+as $$ select workflow_set_bot_memory(workflow_known_bot(target), key, workflow_bot_memory(bot, key)) $$;
 
 -- What this bot has not kept itself, or kept before the other one did, it takes over; answers how many there were.
 create function workflow_sync_memory(bot uuid, source text) returns jsonb
@@ -574,7 +567,7 @@ create function workflow_sync_memory(bot uuid, source text) returns jsonb
 as $$
     with copied as (
         insert into workflow_bot_memories as m (bot_id, key, value)
-        select bot, o.key, o.value from workflow_bot_memories o where o.bot_id = workflow_bot_named(source) order by o.key
+        select bot, o.key, o.value from workflow_bot_memories o where o.bot_id = workflow_known_bot(source) order by o.key
         on conflict (bot_id, key) do update set value = excluded.value, updated_at = excluded.updated_at
             where m.value <> excluded.value
         returning 1

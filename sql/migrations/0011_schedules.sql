@@ -78,7 +78,7 @@ declare
 begin
     select s.* into found_row from workflow_schedules s where s.id = workflow_lock_schedule.id for no key update;
     if not found then
-        raise exception using errcode = 'SW030', message = format('There is no schedule %s.', workflow_lock_schedule.id),
+        raise exception using errcode = 'SW050', message = format('There is no schedule %s.', workflow_lock_schedule.id),
             hint = 'The view workflow_timetable lists them.';
     end if;
     perform workflow_check_bot(found_row.bot_id);
@@ -118,7 +118,8 @@ begin
                 || case when s.procedure is null then '{}' else jsonb_build_object('procedure', s.procedure) end
                 || case when s.step is null then '{}' else jsonb_build_object('memos', jsonb_build_object(s.step::text, true)) end)::text,
             'running', workflow_now(), workflow_now(), s.session_id,
-            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(), nextval('workflow_start_order'),
+            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(),
+            case when s.step is null then nextval('workflow_start_order') else -s.id end,  -- a block hears what nobody else hears
             inner_key, workflow_partition(coalesce(s.session_id, made)), s.id)
         on conflict do nothing;
         if found then
@@ -241,11 +242,11 @@ begin
             hint = 'For example: {"vip": true}. Its keys become variables of the script.';
     end if;
     if workflow_schedule.missed not in ('skip', 'once', 'all') then
-        raise exception using errcode = 'SW031', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
+        raise exception using errcode = 'SW051', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
             hint = 'It says what happens to moments at which no daemon ran.';
     end if;
     if coalesce(btrim(workflow_schedule."when"), '') = '' then
-        raise exception using errcode = 'SW032', message = 'A schedule needs to say when.',
+        raise exception using errcode = 'SW052', message = 'A schedule needs to say when.',
             hint = 'For example "weekdays at 8am", "0 9 * * 1-5", "2030-12-24 09:00".';
     end if;
     perform workflow_plan_of(workflow_schedule.script, bot);

@@ -4,7 +4,7 @@
 alter table workflow_scripts add column origin text not null default 'folder' check (origin in ('folder', 'sql'));
 comment on column workflow_scripts.origin is 'folder: it came from a folder of scripts, and goes when it is no longer there; sql: from workflow_deploy';
 
-create function workflow_bot_named(name text) returns uuid
+create function workflow_bot_id(name text) returns uuid
     stable language plpgsql set search_path from current
 as $$
 declare
@@ -17,7 +17,7 @@ begin
     return found_id;
 end
 $$;
-comment on function workflow_bot_named(text) is
+comment on function workflow_bot_id(text) is
     'The bot of that name: its id in the table bots where that is (null: not in it), else one derived from the name, always the same.';
 
 create table workflow_sources (
@@ -47,11 +47,11 @@ declare
 begin
     perform workflow_check_bot(chosen);
     if coalesce(btrim(workflow_deploy.path), '') = '' or workflow_deploy.path ~ '(^/|(^|/)\.\.?(/|$)|\\)' then
-        raise exception using errcode = 'SW040', message = format('%L is no path of a script.', workflow_deploy.path),
+        raise exception using errcode = 'SW053', message = format('%L is no path of a script.', workflow_deploy.path),
             hint = 'For example "ticket.bas" or "sales/offer.bas".';
     end if;
     if length(workflow_deploy.source) > 1000000 then
-        raise exception using errcode = 'SW041',
+        raise exception using errcode = 'SW054',
             message = format('The script has %s characters; at most 1000000 are accepted.', length(workflow_deploy.source)),
             hint = 'Split it into several scripts.';
     end if;

@@ -199,7 +199,7 @@ def test_migrate_shows_its_progress_and_the_second_time_has_nothing_to_do(
     stepwell: Command, empty_database: str
 ) -> None:
     first = stepwell("migrate", "--roles", "--database-url", empty_database)
-    assert first.status == 0 and "1/7  0001 conversations" in first.out and "have their rights" in first.out
+    assert first.status == 0 and "  0001 conversations" in first.out and "have their rights" in first.out
     assert stepwell("migrate", "--database-url", empty_database).out == "Schema public is up to date.\n"
 
 

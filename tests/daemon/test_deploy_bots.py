@@ -65,7 +65,7 @@ async def scripts(dsn: str) -> set[tuple[str, str]]:
 
 
 async def bot_named(dsn: str, name: str) -> UUID:
-    [[found]] = await fetch(dsn, "select workflow_bot_named($1)", name)
+    [[found]] = await fetch(dsn, "select workflow_bot_id($1)", name)
     assert isinstance(found, UUID)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -46,12 +47,12 @@ async def ended(chat: Chat, execution: UUID) -> str:
 
 
 @pytest.fixture
-def quick() -> dict[str, object]:
+def quick() -> dict[str, Any]:
     """Pauses between attempts that no test notices."""
     return {"requests__backoff_seconds_first": 0.01, "requests__backoff_seconds_max": 0.02}
 
 
-async def test_a_conversation_asks_the_web(database: str, quick: dict[str, object]) -> None:
+async def test_a_conversation_asks_the_web(database: str, quick: dict[str, Any]) -> None:
     answers = [Say(503, "busy"), Say(429, "slow down", {"retry-after": "0"}), Say(body={"value": 5.25})]
     orders = [Say(500, "oops"), Say(201, {"id": 42})]
 
@@ -77,12 +78,12 @@ async def test_a_conversation_asks_the_web(database: str, quick: dict[str, objec
 
 
 async def test_what_never_gets_better_is_an_error_of_get_and_a_value_of_post(
-    database: str, quick: dict[str, object]
+    database: str, quick: dict[str, Any]
 ) -> None:
     """Each is tried as often as it may be: the tool by its own setting, the others by that of all."""
     async with web_server(rate=Say(500, {"error": "on fire"}), orders=Say(502, {"id": 0}), slow=Say(503)) as web:
         tools = {"weather": HttpTool(url=web.url("/slow"), parameters=("city",), attempts_max=1)}
-        settings = {"web__base_url": web.url(), "requests__attempts_max": 2, **quick}
+        settings: dict[str, Any] = {"web__base_url": web.url(), "requests__attempts_max": 2, **quick}
         async with chatting(database, {"shop.bas": SHOP}, tools=tools, **settings) as chat:
             session, execution = await chat.start("shop.bas")
             said = await hear(chat, session, 2)

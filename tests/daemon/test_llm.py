@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given, strategies
 
 from daemon.metrics import Metrics, create_metrics
 from daemon.offered_tools import OfferedTool, ToolBook
 from daemon.performers.llm import LlmPerformer
-from daemon.performers.llm_wire import error_of, read_answer, wire_names
+from daemon.performers.llm_wire import Answered, error_of, read_answer, wire_names
 from daemon.performing import AttemptFailed, TakenRequest
 from daemon.settings import SqlTool
 from daemon.settings_world import Llm
@@ -299,6 +300,49 @@ def test_arguments_of_a_tool_in_order() -> None:
     assert values(("a", "b"), '{"b": 2, "a": 1}') == [1, 2]
     assert values(("a",), "{}") == []
     assert values((), '{"x": 1, "y": 2}') == [1, 2]
+
+
+ANYTHING = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
+    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=3),
+    max_leaves=6,
+)
+ODD = strategies.fixed_dictionaries(
+    {},
+    optional={
+        "model": ANYTHING,
+        "usage": ANYTHING | strategies.dictionaries(strategies.sampled_from(["prompt_tokens", "total_tokens"]), ANYTHING),
+        "error": ANYTHING,
+        "choices": ANYTHING
+        | strategies.lists(
+            strategies.fixed_dictionaries(
+                {"message": strategies.fixed_dictionaries({}, optional={
+                    "content": ANYTHING,
+                    "refusal": ANYTHING,
+                    "tool_calls": ANYTHING | strategies.lists(strategies.fixed_dictionaries({
+                        "id": ANYTHING,
+                        "function": ANYTHING | strategies.fixed_dictionaries({
+                            "name": strategies.just("t") | ANYTHING,
+                            "arguments": ANYTHING | strategies.builds(json.dumps, ANYTHING),
+                        }),
+                    }), max_size=3),
+                })},
+                optional={"finish_reason": ANYTHING},
+            ), min_size=1, max_size=2,
+        ),
+    },
+)  # fmt: skip
+
+
+@given(ODD)
+def test_no_answer_is_too_odd_to_be_read(odd: Any) -> None:
+    tools = {"t": OfferedTool("t", "sql", parameters=("a",))}
+    read = read_answer(json.dumps(odd).encode(), tools, "m")
+    if isinstance(read, Answered):
+        check_value(read.value)
+        assert read.prompt_tokens >= 0 and isinstance(read.model, str)
+    else:
+        assert read.status >= 400 and "\n" not in read.message
 
 
 def test_the_words_of_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -143,6 +144,22 @@ async def test_no_server_is_tried_again_and_a_connection_that_breaks_is_unsure()
     assert broken.again and broken.unsure
 
 
+async def test_a_server_that_says_nothing_is_left_in_time() -> None:
+    gone = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    silent = await asyncio.start_server(say_nothing, HOST, 0)
+    async with silent:
+        server = MailServer(port=silent.sockets[0].getsockname()[1])
+        failed = await failing(performer(server, timeout_seconds=0.2))
+        await gone.wait()
+    assert failed.again and not failed.unsure and "did not answer in time" in failed.message
+
+
 # ── what a mail can hold ──
 
 
@@ -180,6 +197,7 @@ async def test_html_has_a_text_beside_it() -> None:
         {"to": ["ana@example.com> SIZE=1\r\nRCPT TO:<evil@example.com"]},
         {"cc": ["<evil@example.com> <ana@example.com>"]},
         {"to": ["ana@example.com, evil@example.com"]},
+        {"reply_to": "a@b.c\nBcc: evil@example.com"},
         {"to": ["ana@exam ple.com"]},
         {"to": ["@example.com"]},
         {"to": ["ana"]},

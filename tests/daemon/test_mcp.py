@@ -40,7 +40,7 @@ async def calling(target: Any = None, tools: dict[str, McpTool] = TOOLS) -> Asyn
 def asked(tool: str, arguments: Any) -> TakenRequest:
     """Return a request of kind mcp."""
     payload = {"tool": tool, "arguments": arguments}
-    return TakenRequest(uuid4(), uuid4(), 1, uuid4(), None, "mcp", payload, 1, None)  # type: ignore[arg-type]
+    return TakenRequest(uuid4(), uuid4(), 1, uuid4(), None, "mcp", payload, 1, None)
 
 
 async def failure(performer: McpPerformer, tool: str, arguments: Any = None) -> AttemptFailed:
@@ -130,6 +130,12 @@ async def test_a_program_that_ends_at_once_is_not_started_in_a_loop() -> None:
         assert failed.again and "cannot be reached" in failed.message
         failed = await failure(performer, "add", {})
         assert failed.again and "has only just ended" in failed.message
+
+
+async def test_a_program_that_says_nothing_is_given_up() -> None:
+    async with calling(McpServer(command="/bin/sleep", args=("1000",), timeout_seconds=0.3)) as performer:
+        failed = await failure(performer, "add", {})
+        assert failed.again and "did not open within 0.3 seconds" in failed.message
 
 
 async def test_a_program_that_is_not_there_is_final() -> None:

@@ -173,10 +173,10 @@ async def test_what_is_no_decision_changes_nothing(database: str) -> None:
         token = asked["token"]
         forged = f"{uuid4()}.{token.split('.')[1]}"
         for given, decision, by, state in (
-            ("nonsense", "approve", None, "SW042"),
-            (forged, "approve", None, "SW042"),
-            (token, "perhaps", None, "SW043"),
-            (token, "approve", "stranger@example.com", "SW044"),
+            ("nonsense", "approve", None, "SW072"),
+            (forged, "approve", None, "SW072"),
+            (token, "perhaps", None, "SW073"),
+            (token, "approve", "stranger@example.com", "SW074"),
         ):
             with pytest.raises(asyncpg.PostgresError) as refused:
                 await decide(chat, given, decision, by)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from contextlib import suppress
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,6 +25,7 @@ CATCH e
     TALK "no: ${e}"
 END TRY
 """
+ROOT = Path(__file__).parents[2]
 SCRIPTS = {"a.bas": ASK, "echo.bas": ECHO}
 
 
@@ -290,3 +293,26 @@ async def test_a_failed_script_that_is_retried_asks_anew(database: str) -> None:
         await chat.operators.retry(execution)
         assert await chat.until_said(session) == ["sent"]
         assert len({r.id for r in performer.seen}) == 2, "another request, under a key of its own"
+
+
+async def test_f32_a_crash_inside_an_attempt_leaves_it_in_doubt(database: str) -> None:
+    async with chatting(database, SCRIPTS, performers=[]) as chat:
+        [(session, execution)] = await begin(chat)
+        await chat.idle()
+    arguments = (sys.executable, "-m", "tests.daemon.lonely_performer", database)
+    running = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    assert running.stdout is not None
+    while not (line := await running.stdout.readline()).startswith(b"began "):
+        assert line, "the daemon ended"
+    running.kill()
+    await running.communicate()
+    performer = Told()
+    async with chatting(database, SCRIPTS, performers=[performer], requests__in_doubt="park") as chat:
+        await chat.idle()
+        [doubtful] = await fetch(database, "select * from workflow_requests_open")
+        assert (doubtful["status"], doubtful["execution_id"], doubtful["attempts"]) == ("in_doubt", execution, 1)
+        assert performer.seen == [] and await chat.status(execution) == "waiting"
+        await execute(database, f"select workflow_retry_request('{doubtful['id']}')")
+        chat.daemon.look()
+        assert await chat.until_said(session) == ["it is done"]
+        assert f"began {performer.seen[0].key}\n".encode() == line and performer.seen[0].attempt == 2

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 
@@ -59,7 +60,7 @@ class Timetable:
 
 
 @asynccontextmanager
-async def timetable(dsn: str, scripts: dict[str, str], **flags: object) -> AsyncIterator[Timetable]:
+async def timetable(dsn: str, scripts: dict[str, str], **flags: Any) -> AsyncIterator[Timetable]:
     """Run a daemon on a clock that stands at START, with scripts deployed."""
     await set_clock(dsn, START)
     pool = await open_pool(dsn, size_min=0, size_max=2)

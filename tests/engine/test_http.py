@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from daemon.chat_givens import GivenFailure, Givens, read_given
 from engine.compiler import compile_script
 from engine.effects import Request
 from engine.errors import CompileError
@@ -187,17 +188,17 @@ def test_members_that_the_envelope_lacks_are_looked_up_in_its_data() -> None:
         ("session.k", ("get_session_variable", ("k",))),
         ("user.k", ("get_session_variable", ("k",))),
         ("SESSION.a.b", ("get_session_variable", ("a.b",))),
-        ("prices.csv", ("read_file", ("prices.csv", "value"))),
-        ("docs/a b.txt", ("read_file", ("docs/a b.txt", "value"))),
-        ("text.length", ("read_file", ("text.length", "value"))),
-        ("nobody.name", ("read_file", ("nobody.name", "value"))),
-        ("customer", ("read_file", ("customer", "value"))),
+        ("prices.csv", ("read_file", ("prices.csv",))),
+        ("docs/a b.txt", ("read_file", ("docs/a b.txt",))),
+        ("text.length", ("read_file", ("text.length",))),
+        ("nobody.name", ("read_file", ("nobody.name",))),
+        ("customer", ("read_file", ("customer",))),
     ],
 )
 def test_where_get_looks_in_the_database(text: str, query: tuple[str, tuple[Value, ...]]) -> None:
     seen: list[Any] = []
     player = Player(compile_script("t.bas", {"t.bas": f'customer = {{ a: 1 }}\ntext = "x"\nx = GET "{text}"\nTALK x'}))
-    player.answer = lambda q: seen.append((q.name, q.arguments)) or QueryAnswered("found")  # type: ignore[method-assign,func-returns-value]
+    player.answer = lambda q: seen.append((q.name, q.arguments)) or QueryAnswered("found")  # type: ignore[method-assign,assignment,func-returns-value]
     player.run()
     assert seen == [query] and player.transcript == ["bot: found"]
 
@@ -214,8 +215,10 @@ def test_get_of_a_member_of_a_variable() -> None:
 
 
 def test_get_of_what_is_nowhere_asks_the_bot_server() -> None:
-    [request], done, player = asked('x = GET "crm/contact"\nTALK x.name', {"name": "Ada"})
+    source = 'x = GET "crm/contact"\nTALK x.name\ny = GET "kb:tea"'
+    [request, second], done, player = asked(source, {"name": "Ada"}, 1, queries={"read_file": lambda _: None})
     assert (request.kind, request.payload) == ("GET", {"arguments": ["crm/contact"], "clauses": {}})
+    assert second.payload == {"arguments": ["kb:tea"], "clauses": {}}
     assert request.deadline == player.now - timedelta(0) + timedelta(seconds=player.policy.keyword_seconds_max)
     assert done is not None and player.transcript == ["bot: Ada"]
 
@@ -231,6 +234,15 @@ def test_tools_of_the_web_are_asked_by_name() -> None:
     ]
 
 
+def test_conversations_in_files_fake_tools_by_name() -> None:
+    givens = Givens()
+    asks: dict[str, Value] = {"tool": "weather", "arguments": ["Recife"]}
+    with pytest.raises(GivenFailure, match="add a line above: given http weather answers"):
+        givens.answer("http", asks)
+    givens.add(read_given('http weather answers {"degrees": 29}'))
+    assert givens.answer("http", asks) == {"degrees": 29}
+
+
 @pytest.mark.parametrize("name", ["get", "post", "put", "patch", "graphql", "headers"])
 def test_the_words_may_be_variables(name: str) -> None:
     assert play(f"{name} = [1, 2]\nx = {name}[0] + {name}.length\nTALK x\ny = {name}\nTALK y") == [
@@ -243,3 +255,19 @@ def test_the_words_may_be_variables(name: str) -> None:
 def test_further_words_are_keywords_of_the_bot_server(source: str) -> None:
     [request], _, _ = asked(f"user = 1\nitem = 2\n{source}")
     assert request.kind != "http" and " " in request.kind
+
+
+@pytest.mark.parametrize(
+    ("source", "urls"),
+    [
+        ('x = GET("/a").rate + 1\nTALK x', ["/a"]),
+        ('TALK GET("/a").rate + POST("/b", { n: 1 }).rate', ["/a", "/b"]),
+        ('IF FALSE AND GET("/a").rate THEN TALK 1\nTALK GET("/b").rate + 1', ["/b"]),
+        ('u = "/a"\nTALK "${GET(u).rate}"', ["/a"]),
+        ('FOR i = 1 TO 2\nx = GET("/${i}").rate\nNEXT\nTALK x', ["/1", "/2"]),
+    ],
+)
+def test_calls_inside_expressions(source: str, urls: list[str]) -> None:
+    requests, done, _ = asked(source, {"rate": 1}, {"rate": 2})
+    assert done is not None and done.failure is None
+    assert [r.payload["url"] for r in requests if isinstance(r.payload, dict)] == urls

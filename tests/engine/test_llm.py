@@ -13,7 +13,7 @@ import pytest
 from engine.beginning import begin
 from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
-from engine.effects import Keep, Query, Reply, Request
+from engine.effects import Query, Reply, Request
 from engine.errors import CompileError
 from engine.events import ChildEnded, Event, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed, TimedOut
 from engine.expressions import Moment
@@ -48,7 +48,6 @@ class Conversation:
         self.asked: list[tuple[str, tuple[Value, ...]]] = []
         self.requests: list[Request] = []
         self.said: list[str] = []
-        self.kept: dict[str, Value] = {}
         self.turns = 0
         self.done: Done | None = None
         self.state = begin(self.plan)
@@ -66,8 +65,6 @@ class Conversation:
                         self.requests.append(effect)
                     case Reply(content=content):
                         self.said.append(content)
-                    case _:
-                        assert not isinstance(effect, Keep), "the stepper keeps it itself"
             self.state = decode_state(encode_state(result.state)) if isinstance(result, Suspend) else result.state
             match result:
                 case Continue(query=Query() as query):
@@ -388,3 +385,15 @@ def test_a_long_result_is_cut() -> None:
     told = Conversation('x = LLM "a"', tools=("create",), queries={"tool:create": lambda q: "x" * 60_000})
     told.model(None, call("create"))
     assert len(told.results[0]) < 50_100 and told.results[0].endswith("[cut: the result has 60,000 characters]")
+
+
+def test_a_tool_of_an_mcp_server_is_a_request() -> None:
+    plan = compile_script("test.bas", {"test.bas": 'x = plus(1, "b")\nTALK x'}, tools={"plus": "mcp"})
+    policy, moment = Policy(), Moment(NOW, random.Random(7), ZoneInfo("UTC"), "")
+    asked = advance(plan, begin(plan), moment, policy)
+    assert isinstance(asked, Suspend)
+    (request,) = asked.effects
+    assert isinstance(request, Request)
+    assert (request.kind, request.payload) == ("mcp", {"tool": "plus", "arguments": [1, "b"]})
+    done = advance(plan, deliver(asked.state, RequestCompleted(1, 5)), moment, policy)
+    assert isinstance(done, Done) and done.effects == (Reply("5"),)

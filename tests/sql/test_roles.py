@@ -56,6 +56,7 @@ async def denied(connection: Connection, statement: str) -> None:
 TABLES = (
     "executions", "events", "plans", "scripts", "messages", "message_ids", "replies", "turns", "session_variables",
     "bot_memories", "partitions", "settings", "migrations", "bot_roles",
+    "schedules", "declarations", "sources",
 )  # fmt: skip
 VIEWS = ("waiting", "history", "transcript", "funnel", "counts")
 
