@@ -118,7 +118,8 @@ begin
                 || case when s.procedure is null then '{}' else jsonb_build_object('procedure', s.procedure) end
                 || case when s.step is null then '{}' else jsonb_build_object('memos', jsonb_build_object(s.step::text, true)) end)::text,
             'running', workflow_now(), workflow_now(), s.session_id,
-            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(), nextval('workflow_start_order'),
+            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(),
+            case when s.step is null then nextval('workflow_start_order') else -s.id end,  -- a block hears what nobody else hears
             inner_key, workflow_partition(coalesce(s.session_id, made)), s.id)
         on conflict do nothing;
         if found then
