@@ -56,6 +56,10 @@ def test_f27_the_first_of_answer_event_and_time_wins() -> None:
     assert play(script, "user: many\nuser: 4")[-1] == "bot: 4 - -", "an answer that is refused gives nothing up"
 
 
+def test_wait_for_a_time_is_a_sleep() -> None:
+    assert play('WAIT FOR 10 MINUTES\nTALK "up"', "after 10 minutes")[-1] == "bot: up"
+
+
 def test_a_word_after_or_is_a_variable_where_no_event_follows() -> None:
     script = (
         'event = TRUE\nafter = FALSE\nIF after OR event THEN TALK "yes"\nIF after OR event AND after THEN TALK "no"'
@@ -279,6 +283,7 @@ def test_f37_an_approval_keeps_its_deadline_while_handlers_run() -> None:
         ('PARALLEL\nBRANCH A: TALK "x"', "PARALLEL is never closed"),
         ('ON EVENT "e" DO\nTALK "x"', "ON EVENT is never closed"),
         ('ON EVENT "" DO\nEND ON', "an event needs a name"),
+        ("WAIT FOR 10", "WAIT FOR waits for an event"),
         ("WEBHOOK name", "WEBHOOK needs a name in quotes"),
         ('TRIGGER ""', "TRIGGER needs a name in quotes"),
     ],
