@@ -23,6 +23,7 @@ from daemon.migrations import migrate
 PGBENCH_CLIENTS = (1, 8, 16, 32)
 CONVERSATIONS = (1, 32, 1000)
 PROFILE_LINES = 25
+DATA_CONVERSATIONS = 32  # each of whose turns writes a row by SAVE (data.bas)
 
 
 async def prepare_stepwell(dsn: str) -> None:
@@ -64,6 +65,7 @@ async def measure(running: Running, arguments: argparse.Namespace) -> None:
     busy: dict[int, list[float]] = {n: [] for n in CONVERSATIONS}
     talked: dict[int, list[Latencies]] = {n: [] for n in CONVERSATIONS}
     references: list[dict[int, Pgbench]] = []
+    written: list[float] = []
     try:
         await wait_for_script(dsn)
         for number in range(1, arguments.rounds + 1):
@@ -87,9 +89,21 @@ async def measure(running: Running, arguments: argparse.Namespace) -> None:
                     f" CPU a turn: daemon {spent[0]:.0f} µs, PostgreSQL {spent[1]:.0f} µs",
                     flush=True,
                 )
+            written.append(await measure_data(dsn, arguments.seconds))
+            print(f"round {number}: one SAVE a turn: {written[-1]:>8,.0f} turns/s busy", flush=True)
     finally:
         daemon.stop()
     summarize(references, busy, talked)
+    ratios = [rate / max(p.rate for p in r.values()) for rate, r in zip(written, references, strict=True)]
+    print(f"{DATA_CONVERSATIONS:>5} conversations, one SAVE a turn: busy {spread(ratios)} x pgbench's best")
+
+
+async def measure_data(dsn: str, seconds: float) -> float:
+    """Return the turns a second of busy conversations whose every turn writes a row."""
+    sessions = await start_conversations(dsn, "data.bas", DATA_CONVERSATIONS)
+    rate = await keep_busy(dsn, sessions, seconds)
+    await end_conversations(dsn, sessions)
+    return rate
 
 
 async def wait_for_script(dsn: str) -> None:

@@ -257,7 +257,7 @@ class _Run:
         base = self.state.frames[frame.base]
         for item in sets:
             home = frame.variables if item.name in frame.variables else base.variables
-            if item.name not in home:
+            if item.name not in home and frame.interrupted is None:  # a handler's names are its script's
                 home = frame.variables
             if item.path:
                 home[item.name] = assign_path(home.get(item.name), item.path, item.value)

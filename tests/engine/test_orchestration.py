@@ -128,6 +128,11 @@ def test_the_step_that_waits_for_an_event_has_it_before_a_handler() -> None:
     assert play(TICKS + 'WAIT FOR EVENT "tick"\nTALK "${n}"', "event tick")[-1] == "bot: 0"
 
 
+def test_a_name_that_is_new_in_a_handler_is_the_scripts() -> None:
+    script = 'ON EVENT "tick" DO\n seen = event_data\nEND ON\nHEAR x\nTALK seen'
+    assert play(script, "event tick 7\nuser: me")[-1] == "bot: 7"
+
+
 def test_an_error_in_a_handler_is_one_of_the_script() -> None:
     failing = TICKS.replace("n = n + 1", 'THROW "no"')
     assert "no (step" in play(failing + "HEAR x", "event tick")[-1]
@@ -207,6 +212,14 @@ def test_nothing_leads_out_of_a_branch() -> None:
     assert message == "there is no FOR loop around this statement"
     (message,) = problems('PARALLEL\nTALK "x"\nBRANCH A: TALK "y"\nEND PARALLEL')
     assert message == "a statement of PARALLEL stands in no branch"
+
+
+def test_a_bot_may_be_a_tool_and_what_is_neither_says_so() -> None:
+    script = 'BOT "create" "a ticket"\nTALK result'
+    player = Player(compile_script("a.bas", {"a.bas": script}), queries={"tool:create": lambda q: q.arguments[0]})
+    player.run()
+    assert player.transcript == ["bot: a ticket"]
+    assert "There is no bot and no script 'nobody'." in play('BOT "nobody"')[-1]
 
 
 # ── approvals, and how a workflow is written ──
