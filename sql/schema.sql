@@ -2335,7 +2335,7 @@ create function workflow_slot_key(schedule bigint, slot timestamptz) returns tex
     return 'schedule:' || schedule || ':' || to_char(slot at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US');
 
 -- Settles what is due. Each object: {"id", "expected": its next_at as it was read, "slots": those to start, "settled",
--- "next": null if none comes}. Whoever finds another next_at was overtaken and does nothing. Returns how many were settled.
+-- "next": null if none comes, "problem": what is wrong with it}. Whoever finds another next_at was overtaken and does nothing. Returns how many were settled.
 create function workflow_fire_schedules(due jsonb) returns integer
     volatile language plpgsql set search_path from current
 as $$
@@ -2347,7 +2347,8 @@ declare
     settled_count integer := 0;
 begin
     for item in select d from jsonb_array_elements(due) d order by (d ->> 'id')::bigint loop
-        update workflow_schedules w set settled = (item ->> 'settled')::timestamptz, next_at = (item ->> 'next')::timestamptz, problem = null
+        update workflow_schedules w set settled = (item ->> 'settled')::timestamptz, next_at = (item ->> 'next')::timestamptz,
+            problem = item ->> 'problem'
         where w.id = (item ->> 'id')::bigint and w.next_at = (item ->> 'expected')::timestamptz and not w.paused
         returning w.* into s;
         continue when not found;
@@ -2359,7 +2360,11 @@ begin
                     fired = w.fired + (started is not null)::integer
                 where w.id = s.id;
             end loop;
-        exception when sqlstate 'SW005' or sqlstate 'SW006' or sqlstate 'SW007' then
+        exception when others then
+            -- One schedule that cannot be started must not keep the others; what concerns the whole transaction does.
+            if left(sqlstate, 2) in ('08', '25', '40', '53', '55', '57', '58') then
+                raise;
+            end if;
             update workflow_schedules w set problem = sqlerrm where w.id = s.id;
         end;
     end loop;
