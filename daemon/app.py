@@ -8,7 +8,7 @@ are started anew when one of them fails), *stopping* (nothing new is taken; turn
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from random import Random, SystemRandom
@@ -27,13 +27,17 @@ from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
 from daemon.owner import is_gone, owner_name
 from daemon.partitions import Partitions
+from daemon.performers import open_performers
+from daemon.performing import Performer
 from daemon.plans import Plans
+from daemon.requests import Requests
 from daemon.scheduler import Scheduler
-from daemon.settings import Settings
+from daemon.settings import Settings, SqlTool
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
 from daemon.store_operators import OperatorStore
+from daemon.store_requests import RequestStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 from engine.policy import Policy
@@ -56,6 +60,8 @@ def policy_of(settings: Settings) -> Policy:
         call_depth_max=settings.limits.call_depth_max,
         state_bytes_max=settings.limits.state_bytes_max,
         hear_tries=hear.tries,
+        llm_tool_rounds_max=settings.llm.tool_rounds_max,
+        keyword_seconds_max=settings.requests.keyword_seconds_max,
         language=language,
         sentences=sentences,
         reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},
@@ -73,6 +79,7 @@ class Daemon:
         readiness: Readiness,
         random: Random,
         owner: str,
+        performers: Sequence[Performer] = (),
     ) -> None:
         self.settings = settings
         self.metrics = metrics
@@ -111,6 +118,7 @@ class Daemon:
             on_due=self.supervisor.due_bell.ring,
             on_listen=self.look,
         )
+        self.requests = self._make_requests(performers)
         self.fetcher = self._make_fetcher()
         self.scheduler = self._make_scheduler()
 
@@ -130,7 +138,7 @@ class Daemon:
             self.committer,
             self._chance(),
             connections_max=settings.database.pool_max,
-            tools={name.lower(): tool.function for name, tool in settings.tools.items()},
+            tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
             may_write=self.partitions.may_write,
         )
         return Supervisor(
@@ -168,6 +176,19 @@ class Daemon:
             sweep_seconds=self.settings.daemon.sweep_seconds,
         )
 
+    def _make_requests(self, performers: Sequence[Performer]) -> Requests:
+        return Requests(
+            RequestStore(self.connections.requesting, self._owner),
+            performers,
+            self.partitions,
+            self.metrics,
+            self._chance(),
+            self.settings.requests,
+            self.supervisor.requests_bell,
+            sweep_seconds=self.settings.daemon.sweep_seconds,
+            on_answered=self.supervisor.due_bell.ring,
+        )
+
     # ── what others call ──
 
     async def deploy(
@@ -182,9 +203,10 @@ class Daemon:
         self.supervisor.sweep()
         self.supervisor.wake(None)
         self.supervisor.due_bell.ring()
+        self.requests.sweep()
 
     async def idle(self) -> None:
-        """Return when nothing moves: no turn under way, no message that can be heard, nothing due."""
+        """Return when nothing moves: no turn or request under way, no message that can be heard, nothing due."""
         while True:
             if not self._moving():
                 supervisor = self.supervisor
@@ -197,7 +219,7 @@ class Daemon:
             await asyncio.sleep(IDLE_POLL_SECONDS)
 
     def _moving(self) -> bool:
-        looking = self.fetcher.looking or self.scheduler.looking
+        looking = self.fetcher.looking or self.scheduler.looking or self.requests.moving
         return looking or self.supervisor.busy or not self.committer.idle or not self.partitions.owned
 
     # ── life ──
@@ -211,6 +233,7 @@ class Daemon:
             "listener": self.listener.run,
             "fetcher": self.fetcher.run,
             "scheduler": self.scheduler.run,
+            "requests": self.requests.run,
             "gauges": self._measure,
             "lag": lambda: measure_loop_lag(self.metrics),
             "readiness": self._watch_readiness,
@@ -221,6 +244,7 @@ class Daemon:
     async def stop(self) -> None:
         """End gracefully, within `stop_seconds_max`; what is not committed by then did not happen."""
         self.readiness.hold("stop", "The daemon is stopping.")
+        await self._stop_requests()
         await self._cancel("fetcher", "scheduler", "listener", "gauges", "lag", "readiness")
         self.supervisor.stop()
         with suppress(TimeoutError):
@@ -237,6 +261,14 @@ class Daemon:
                 await self.partitions.release()
         except Exception as error:  # the lease ends by itself
             log.warning("partitions_not_released", error=str(error) or type(error).__name__)
+
+    async def _stop_requests(self) -> None:
+        try:
+            async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
+                await self.requests.stop(self.settings.daemon.stop_seconds_max / 2)
+        except Exception as error:  # whoever owns the partitions next finds what was cut short
+            log.warning("requests_not_given_back", error=str(error) or type(error).__name__)
+        await self._cancel("requests")
 
     async def _cancel(self, *names: str) -> None:
         tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
@@ -295,6 +327,8 @@ class Daemon:
                 for (status, _), count in (await self.operators.count_executions()).items():
                     counts[status] = counts.get(status, 0) + count
                 self.metrics.set_executions(counts)
+                self.metrics.requests_in_flight.set(self.requests.in_flight)
+                self.metrics.set_requests(await self.requests.count())
             except Exception as error:
                 log.debug("gauges_not_read", error=str(error))
             await asyncio.sleep(METRICS_SECONDS)
@@ -310,12 +344,14 @@ async def run_daemon(
     seed: int | None = None,
     owner: str | None = None,
     wait: bool = False,
+    performers: Sequence[Performer] | None = None,
 ) -> AsyncIterator[Daemon]:
     """Run a daemon while the block runs; leaving the block stops it gracefully.
 
     `dsn` replaces the configured address. `seed` makes the randomness of scripts and pauses repeatable. With
-    `wait`, a database that is away is waited for. Raises SchemaProblem for an older or newer schema and, without
-    `wait`, what connecting raises. To be used inside one task: never across the `yield` of a fixture.
+    `wait`, a database that is away is waited for. `performers` perform the requests of scripts; None stands for
+    those that the configuration makes. Raises SchemaProblem for an older or newer schema and, without `wait`, what
+    connecting raises. To be used inside one task: never across the `yield` of a fixture.
     """
     random = Random(SystemRandom().getrandbits(64) if seed is None else seed)
     failure: Exception | None = None
@@ -325,7 +361,9 @@ async def run_daemon(
         )
         readiness = readiness or Readiness()
         metrics = metrics or create_metrics()
-        daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name())
+        if performers is None:
+            performers = await stack.enter_async_context(open_performers(settings))
+        daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name(), performers)
         async with asyncio.TaskGroup() as tasks:
             daemon.start(tasks)
             try:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from daemon.chat_givens import Asks, GivenFailure, Givens, asked_of
+from daemon.chat_givens import Asks, GivenFailure, Givens, NeverAnswered, asked_of
 from daemon.performing import AttemptFailed, TakenRequest
 from engine.values import Value
 
+DAY_SECONDS = 86_400.0  # before a request that is never answered is looked at again, on the clock of the conversation
 EVERY_KIND = frozenset({"*"})
 
 
@@ -46,14 +47,19 @@ class FakeWorld:
     async def perform(self, request: TakenRequest) -> Value:
         """Return the answer that the conversation has. Raises AttemptFailed."""
         async with self._one_by_one:
-            missing, failure, answer = "", None, None
+            missing, answer = "", None
+            failure: AttemptFailed | None = None
             try:
                 answer = self.givens.answer(request.kind, request.payload)
             except GivenFailure as error:
-                failure, missing = error, error.message if error.missing else ""
-            await self.tell(asked_of(request.kind, request.payload), missing)
+                failure = AttemptFailed(error.message, again=False)
+                missing = error.message if error.missing else ""
+            except NeverAnswered:
+                failure = AttemptFailed("nobody answers", again=True, after_seconds=DAY_SECONDS)
+            if request.attempt == 1:
+                await self.tell(asked_of(request.kind, request.payload), missing)
         if failure is not None:
-            raise AttemptFailed(failure.message, again=False)
+            raise failure
         return answer
 
     async def close(self) -> None:

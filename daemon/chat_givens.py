@@ -5,6 +5,7 @@ given http POST /orders answers 201 {"id": 7}
 given llm summary answers A short summary
 given mail fails: the mailbox is full
 given SEND FILE answers {"url": "https://example.com/f"}
+given SEND SMS never answers
 asks http POST /orders {"item": "tea"}
 asks mail ana@example.com: Your order
 """
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 from engine.values import Value
 
 KINDS = ("http", "llm", "mail", "mcp")
-_VERB = re.compile(r'"(?:\\.|[^"\\])*"|\s(answers(?=\s|$)|fails(?=\s*:|\s*$))', re.IGNORECASE)
+_VERB = re.compile(r'"(?:\\.|[^"\\])*"|\s(never\s+answers|answers(?=\s|$)|fails(?=\s*:|\s*$))', re.IGNORECASE)
 _KEYWORD = re.compile(r"[^\W\da-z][^\Wa-z]*(?:\s+[^\W\da-z][^\Wa-z]*)*(?=\s|$)")
 _STATUS = re.compile(r"([1-5]\d\d)(?:\s+(.*))?", re.DOTALL)
 _METHOD = re.compile(r"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|\*)(?:\s+|$)", re.IGNORECASE)
@@ -38,7 +39,7 @@ class Given:
     """An answer of the world outside: to the requests of `kind` that `pattern` fits, or "" for all of them.
 
     `error` is why such a request fails; else `value` is its answer, of HTTP with `status`. `rows` is how many
-    lines of the file it takes.
+    lines of the file it takes. One that is `never` answered is waited for until its deadline.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Given:
     value: Value = None
     status: int = 200
     error: str | None = None
+    never: bool = False
     line: int = field(default=0, compare=False)
     rows: int = field(default=1, compare=False)
 
@@ -70,6 +72,8 @@ def read_given(text: str, line: int = 0) -> Given:
     kind, pattern = _kind(f" {text}"[: verb.start()].strip())
     rest = f" {text}"[verb.end() :].strip()
     rows = text.count("\n") + 1
+    if verb[1].lower().startswith("never"):
+        return Given(kind, pattern, never=True, line=line, rows=rows)
     if verb[1].lower() == "fails":
         error = " ".join(rest.removeprefix(":").split())
         return Given(kind, pattern, error=error or "refused", line=line, rows=rows)
@@ -191,9 +195,10 @@ def asked_of(kind: str, payload: Mapping[str, Value]) -> Asks:
             told = "" if body is None else f" {body if isinstance(body, str) else _json(body)}"
             return Asks(kind, f"{_text(payload.get('method') or 'GET').upper()} {_text(payload.get('url'))}{told}")
         case "mail":
+            subject = payload.get("subject") or payload.get("template")
             to = payload.get("to")
             who = ", ".join(map(_text, to)) if isinstance(to, list) else _text(to)
-            return Asks(kind, f"{who}: {_text(payload.get('subject'))}\n{_text(payload.get('body'))}".rstrip())
+            return Asks(kind, f"{who}: {_text(subject)}\n{_text(payload.get('body'))}".rstrip())
         case "llm":
             messages = payload.get("messages")
             said = [m.get("content") for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
@@ -203,9 +208,10 @@ def asked_of(kind: str, payload: Mapping[str, Value]) -> Asks:
             return Asks(kind, f"{_text(payload.get('tool'))} {_json(payload.get('arguments'))}")
         case _:
             arguments = payload.get("arguments")
+            everything: Value = {**payload}
             if not isinstance(arguments, list):
-                return Asks(kind, _json(dict(payload)))
-            rest = {k: v for k, v in payload.items() if k not in ("arguments", "words", "keyword") and v}
+                return Asks(kind, _json(everything))
+            rest: Value = {k: v for k, v in payload.items() if k not in ("arguments", "words", "keyword") and v}
             return Asks(kind, " ".join([", ".join(map(_json, arguments)), *([_json(rest)] if rest else [])]))
 
 
@@ -226,6 +232,10 @@ class GivenFailure(Exception):
         super().__init__(message)
 
 
+class NeverAnswered(Exception):
+    """A request has no answer, and never will."""
+
+
 @dataclass(slots=True)
 class Givens:
     """The answers that a conversation has for the world outside.
@@ -242,7 +252,7 @@ class Givens:
         self.known.setdefault((given.kind, given.pattern), []).append(given)
 
     def answer(self, kind: str, payload: Mapping[str, Value]) -> Value:
-        """Return the answer to a request. Raises GivenFailure."""
+        """Return the answer to a request. Raises GivenFailure and NeverAnswered."""
         fitting = [key for key, several in self.known.items() if fits(several[0], kind, payload)]
         if not fitting:
             raise GivenFailure(_missing(kind, payload), missing=True)
@@ -251,6 +261,8 @@ class Givens:
         if key in self.used and len(several) > 1:
             several.pop(0)
         self.used.add(key)
+        if several[0].never:
+            raise NeverAnswered
         if several[0].error is not None:
             raise GivenFailure(several[0].error)
         return _answer(several[0], payload)

@@ -77,7 +77,7 @@ def compile_sources(sources: Mapping[str, str], settings: Settings) -> Deploymen
             plan = compile_script(
                 script,
                 sources,
-                tools=settings.tools.keys(),
+                tools={name: tool.kind for name, tool in settings.tools.items()},
                 default_mode=settings.scripts.default_mode,
                 injected=injected,
             )
@@ -122,9 +122,7 @@ async def deploy(
         return Deployment((), compiled.problems)
     version = stepwell_version()
     rows = [
-        StoredPlan(
-            p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version, tool_json(p), declarations(p)
-        )
+        StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version, tool_json(p), declarations(p))
         for p in compiled.plans
     ]
     gone: set[str] = set()

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from itertools import product
+from typing import Any, Literal, TypeAlias, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -29,8 +31,19 @@ ErrorKind: TypeAlias = Literal[
     "internal",  # ours
     "other",
 ]
+RequestKind: TypeAlias = Literal["http", "llm", "mail", "mcp", "other"]
+RequestOutcome: TypeAlias = Literal[
+    "done",  # answered
+    "failed",  # refused for good, or too often
+    "again",  # this attempt failed, there will be another
+    "cut_short",  # an attempt ended with its daemon, there will be another
+    "in_doubt",  # an attempt ended so, and an operator decides
+    "lost",  # nobody waited for the answer any more
+]
+RequestStatus: TypeAlias = Literal["pending", "taken", "in_doubt"]
 # From a turn computed in memory (50 µs) over a commit on a quiet machine (0.3 ms) to a database that stalls.
 SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ATTEMPT_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 LAG_SECONDS_BETWEEN = 0.5
 
@@ -59,10 +72,25 @@ class Metrics:
     pool_connections: Gauge
     pool_connections_max: Gauge
     loop_lag_seconds: Histogram
+    llm_attempts: Counter
+    llm_tokens: Counter
+    requests: Counter
+    requests_open: Gauge
+    requests_in_flight: Gauge
+    attempt_seconds: Histogram
 
     def count_error(self, kind: ErrorKind) -> None:
         """Count an error; a kind outside of the set counts as `other`, so that labels stay bounded."""
         self.errors.labels(kind=kind if kind in get_args(ErrorKind) else "other").inc()
+
+    def count_request(self, kind: str, outcome: RequestOutcome) -> None:
+        """Count what became of an attempt; kinds that other programs perform count as `other`."""
+        self.requests.labels(kind=kind if kind in get_args(RequestKind) else "other", outcome=outcome).inc()
+
+    def set_requests(self, counts: Mapping[Any, int]) -> None:
+        """Show how many requests nobody has answered yet, by status; one without any is 0."""
+        for status in get_args(RequestStatus):
+            self.requests_open.labels(status=status).set(counts.get(status, 0))
 
     def set_executions(self, counts: dict[str, int]) -> None:
         """Show how many executions there are in each status; a status without any is 0."""
@@ -123,6 +151,14 @@ def create_metrics() -> Metrics:
         pool_connections=gauge("pool_connections", "Connections of the pool by state.", "state"),
         pool_connections_max=gauge("pool_connections_max", "Connections the pool may open."),
         loop_lag_seconds=histogram("loop_lag_seconds", "How late the event loop wakes a sleeper."),
+        llm_attempts=counter("llm_attempts_total", "Attempts to ask a language model, by outcome.", "outcome"),
+        llm_tokens=counter(
+            "llm_tokens_total", "Tokens that language models counted, by configured model.", "kind", "model"
+        ),
+        requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
+        requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
+        requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
+        attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
     )
     _begin_at_zero(metrics)
     return metrics
@@ -131,9 +167,14 @@ def create_metrics() -> Metrics:
 def _begin_at_zero(metrics: Metrics) -> None:
     """Show every label's series from the start: a rate needs the 0 before the first 1."""
     metrics.set_executions({})
+    metrics.set_requests({})
+    for kind, outcome in product(get_args(RequestKind), get_args(RequestOutcome)):
+        metrics.requests.labels(kind=kind, outcome=outcome)
     metrics.set_pool(size=0, idle=0, maximum=0)
     for kind in get_args(ErrorKind):
         metrics.errors.labels(kind=kind)
+    for outcome in ("answered", "again", "refused"):
+        metrics.llm_attempts.labels(outcome=outcome)
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
 

@@ -31,15 +31,38 @@ class TakenRequest:
         return str(self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that a script may get, NULL included."""
+
+    value: Value
+
+
 class AttemptFailed(Exception):
     """An attempt failed. `again` says whether another may succeed, `after_seconds` not before when (a server's
-    Retry-After), `kind` is the kind of script error if it was the last one."""
+    Retry-After), `kind` is the kind of script error if it was the last one. `unsure` says that it may have had its
+    effect all the same: where the request's policy is park, an operator decides, and it is not tried again. With
+    `otherwise` the script gets that answer, and no error, once no attempt is left. `attempts_max` is how many this
+    request may have in all, None: as the configuration says for all."""
 
-    def __init__(self, message: str, *, again: bool, after_seconds: float | None = None, kind: str = "request") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        again: bool,
+        after_seconds: float | None = None,
+        kind: str = "request",
+        unsure: bool = False,
+        otherwise: Answer | None = None,
+        attempts_max: int | None = None,
+    ) -> None:
         self.message = message
         self.again = again
         self.after_seconds = after_seconds
         self.kind = kind
+        self.unsure = unsure
+        self.otherwise = otherwise
+        self.attempts_max = attempts_max
         super().__init__(message)
 
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from daemon.addresses import read_allowed
 from daemon.settings_model import (
     LATER,
     OPEN_TABLES,
@@ -25,7 +26,6 @@ from daemon.settings_model import (
     SECRETS,
     Sections,
     Surroundings,
-    Tool,
 )
 from daemon.settings_sources import (
     Given,
@@ -35,11 +35,14 @@ from daemon.settings_sources import (
     read_file,
     read_flags,
 )
+from daemon.settings_tools import HttpTool, SqlTool, Tool, convert_tool, show_tool
 from daemon.settings_words import expected, shown
 
 __all__ = [
+    "HttpTool",
     "Settings",
     "SettingsError",
+    "SqlTool",
     "Surroundings",
     "Tool",
     "load_settings",
@@ -49,7 +52,6 @@ __all__ = [
 
 SYSTEM_FILE = Path("/etc/stepwell/stepwell.toml")
 LOCAL_FILE = "stepwell.toml"
-TOOL_NAME = re.compile(r"^[^\W\d]\w*$")
 URL_SCHEMES = ("postgresql", "postgres")
 
 
@@ -74,7 +76,7 @@ class Settings(Sections, frozen=True, forbid_unknown_fields=True):
             elif key in PASSWORDS and values[key]:
                 values[key] = "***"
         for name, tool in self.tools.items():
-            values[f"tools.{name}"] = msgspec.to_builtins(tool)
+            values[f"tools.{name}"] = show_tool(tool)
         return values
 
     @property
@@ -259,7 +261,7 @@ def _convert(key: str, source: Given, kind: Any) -> object:
     """Return the value as builtins of its type. Raises ValueError with a sentence."""
     value = source.value
     if kind is Tool:
-        return _convert_tool(key, value)
+        return convert_tool(key, value)
     later = LATER.get(key, frozenset())
     if isinstance(value, str) and value in later:
         raise ValueError(f"this version does not have {key} = {shown(value)} yet; it has {expected(kind)}")
@@ -273,32 +275,6 @@ def _convert(key: str, source: Given, kind: Any) -> object:
         given = mask_url(value) if key in SECRETS and isinstance(value, str) else value
         given = "***" if key in PASSWORDS else given
         raise ValueError(f"{key} must be {expected(kind)}, not {shown(given)}") from None
-
-
-def _convert_tool(key: str, value: object) -> object:
-    name = key.removeprefix("tools.")
-    if not TOOL_NAME.match(name):
-        raise ValueError(f"a tool cannot be called {shown(name)}; its name is a word, as a script calls it")
-    if not isinstance(value, dict):
-        raise ValueError(f"{key} must be a table: [tools.{name}]")
-    types = get_type_hints(Tool, include_extras=True)
-    if "kind" in value and value["kind"] in LATER["tools.*.kind"]:
-        raise ValueError(f'this version does not have tools of kind {shown(value["kind"])} yet; it has "sql"')
-    for field in value:
-        if field not in types:
-            near = get_close_matches(field, types, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; a tool has {', '.join(types)}"
-            raise ValueError(f"there is no setting {key}.{field}{hint}")
-    for field, kind in types.items():
-        if field not in value:
-            if field in ("kind", "function"):
-                raise ValueError(f"{key} lacks {field}")
-            continue
-        try:
-            msgspec.convert(value[field], kind)
-        except msgspec.ValidationError:
-            raise ValueError(f"{key}.{field} must be {expected(kind)}, not {shown(value[field])}") from None
-    return value
 
 
 def _place(key: str, given: Mapping[str, Given]) -> str:
@@ -338,6 +314,13 @@ def _contradictions(merged: Sections) -> list[tuple[str, str]]:
         split_address(merged.http.listen)
     except ValueError as error:
         problems.append(("http.listen", str(error)))
+    try:
+        read_allowed(merged.web.allow_hosts)
+    except ValueError as error:
+        problems.append(("web.allow_hosts", f"web.allow_hosts: {error}"))
+    base = merged.web.base_url
+    if base and not re.match(r"https?://[^/?#\s]+[^?#\s]*$", base, re.IGNORECASE):
+        problems.append(("web.base_url", f"web.base_url must be https://host/path, not {shown(base)}"))
     return problems
 
 

@@ -12,15 +12,11 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from daemon.settings_tools import SqlName, Tool
 from daemon.settings_types import Count, Seconds, Section
 from daemon.settings_world import Approvals, Data, Llm, Mail, Requests, Schedules, Web
 from engine.policy import CALL_DEPTH_MAX, HEAR_TRIES, STATE_BYTES_MAX, STEPS_PER_TURN_MAX
 
-# What may be written unquoted in SQL: a name, or a schema and a name.
-SqlName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$")]
-SqlFunction: TypeAlias = Annotated[
-    str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_$]{0,62}\.)?[A-Za-z_][A-Za-z0-9_$]{0,62}$")
-]
 ReservedAnswer: TypeAlias = Literal["cancel", "restart", "repeat", "help"]
 
 INJECTED_NAMES = (
@@ -121,15 +117,6 @@ class Retention(Section, frozen=True):
     ended_days: Annotated[int, Meta(ge=0, le=0)] = 0
 
 
-class Tool(Section, frozen=True):
-    """[tools.NAME]: a PostgreSQL function that scripts call by NAME, inside the turn's transaction."""
-
-    kind: Literal["sql"]
-    function: SqlFunction
-    parameters: tuple[SqlName, ...] = ()
-    description: str = ""
-
-
 class Sections(Section, frozen=True):
     """The whole configuration, table by table."""
 
@@ -160,7 +147,6 @@ PASSWORDS = frozenset({"llm.key", "mail.password", "approvals.secret"})  # shown
 # Words of the design that a later version brings: refused with a sentence of their own.
 LATER = {
     "hear.busy": frozenset({"latest", "merge", "reject", "interrupt"}),
-    "tools.*.kind": frozenset({"http", "script", "mcp"}),
 }
 
 

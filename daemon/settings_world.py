@@ -3,11 +3,13 @@ config/stepwell.toml; a test holds the two together."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from daemon.settings_types import Count, CountOrZero, Seconds, SecondsOrZero, Section
+from engine.policy import KEYWORD_SECONDS_MAX, LLM_TOOL_ROUNDS_MAX
 
 
 class Requests(Section, frozen=True):
@@ -20,9 +22,9 @@ class Requests(Section, frozen=True):
     in_flight_per_host_max: Count = 100
     in_flight_per_bot_max: Count = 1_000
     rate_per_host_max: CountOrZero = 0
-    lease_seconds: Seconds = 30.0
+    attempt_seconds_max: Seconds = 900.0
     in_doubt: Literal["repeat", "park"] = "repeat"
-    keyword_seconds_max: Seconds = 3_600.0
+    keyword_seconds_max: Seconds = KEYWORD_SECONDS_MAX
 
 
 class Web(Section, frozen=True):
@@ -44,7 +46,8 @@ class Llm(Section, frozen=True):
     model: str = ""
     timeout_seconds: Seconds = 120.0
     answer_tokens_max: CountOrZero = 0
-    tool_rounds_max: Count = 8
+    tool_rounds_max: Count = LLM_TOOL_ROUNDS_MAX
+    models: Mapping[str, str] = {}
 
 
 class Mail(Section, frozen=True):

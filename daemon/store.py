@@ -265,16 +265,23 @@ class _Undo(Exception):
 
 
 def _signal(row: asyncpg.Record) -> Signal:
-    data = row["data"]
+    """Return a row as a signal. Other programs write data: what cannot be read must not keep the other signals of
+    the batch from being heard, so an answer becomes an error of its request, and an event has no data."""
+    kind, name, message, data = row["kind"], row["name"], row["message"], None
+    try:
+        data = None if row["data"] is None else msgspec.json.decode(row["data"])
+    except (ValueError, RecursionError) as error:
+        if kind == "completed":
+            kind, name, message = "failed", "limit", f"The answer cannot be read: {error}."
     return Signal(
         id=row["id"],
         session_id=row["session_id"],
         execution_id=row["execution_id"],
-        kind=row["kind"],
+        kind=kind,
         number=row["number"],
-        name=row["name"],
-        data=None if data is None else msgspec.json.decode(data),
-        message=row["message"],
+        name=name,
+        data=data,
+        message=message,
         created_at=row["created_at"],
         now=row["now"],
     )

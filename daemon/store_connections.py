@@ -1,7 +1,8 @@
 """The daemon's connections, apart by purpose, so that slow work of one kind never starves another.
 
 *looking*: fetches, loads, operators; *committing*: the group commit alone; *asking*: turns that ask the database;
-*leasing*: the renewal of the lease, on one of its own; and the listener's, which is no pool's.
+*requesting*: taking and answering requests; *leasing*: the renewal of the lease, on one of its own; and the
+listener's, which is no pool's.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from daemon.store import OTHERS, Pool, open_pool, session_settings
 from daemon.store_faults import Fault, fault_of
 
 LOOKING_MAX = 4
+REQUESTING_MAX = 2  # one takes while the other stores answers
 CONNECT_RETRY_SECONDS_MAX = 5.0
 CLOSE_SECONDS_MAX = 3.0
 
@@ -40,6 +42,7 @@ class Connections:
     committing: Pool
     asking: Pool
     leasing: Pool
+    requesting: Pool
 
     async def listen(self) -> asyncpg.Connection[Any]:
         """Open the listener's connection."""
@@ -84,6 +87,7 @@ async def open_connections(settings: Settings, dsn: str, *, wait: bool, random: 
             # whoever takes over would wait for it, and with it a whole batch of other conversations.
             await pool(database.pool_max, transaction_idle_seconds_max=settings.daemon.lease_seconds),
             await pool(1),
+            await pool(REQUESTING_MAX),
         )
 
 

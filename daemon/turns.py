@@ -21,6 +21,7 @@ from daemon.cues import Begun, Cue, Elapsed, Heard, Misdirected, Overtaken, Sign
 from daemon.history import attachments_of, went_out
 from daemon.rows import LoadedExecution, Signal, Status, Turn
 from daemon.signals import extras_of
+from engine.beginning import begin
 from engine.effects import Effect, Log, Query, Reply, Request, Shown
 from engine.errors import ScriptError
 from engine.events import Event, MessageReceived, TimedOut
@@ -28,7 +29,7 @@ from engine.expressions import Moment
 from engine.plan import Plan
 from engine.policy import Policy
 from engine.state import ExecutionState, StateTooLarge, decode_state, encode_state
-from engine.stepper import Continue, Done, Failure, StepResult, advance, begin, deliver
+from engine.stepper import Continue, Done, Failure, StepResult, advance, deliver
 from engine.values import Value
 from engine.waits import deadline_of, kind_of
 
@@ -40,7 +41,10 @@ def standing_of(loaded: LoadedExecution, plan: Plan, given: Mapping[str, Value] 
     its start. Raises UnreadableCheckpoint, and ScriptError for parameters that no variable can hold."""
     state = decode_state(loaded.state_json)
     if loaded.turn == 0:
-        state = begin(plan, {**(given or {}), **state.variables})
+        # What starts an execution elsewhere than at the script's beginning says so by its first frame.
+        first = state.frames[0]
+        variables = {**(given or {}), **state.variables}
+        state = begin(plan, variables, procedure=first.procedure, block=next(iter(first.memos), 0))
     row = replace(loaded, state_json="")
     return Standing(row, plan, state, loaded.revision, loaded.turn, loaded.status)
 

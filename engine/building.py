@@ -14,6 +14,8 @@ from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
 from engine.keywords.conditions import If
 from engine.keywords.exits import Exit
+from engine.keywords.keyword import Keyword
+from engine.keywords.llm import Llm, Rewrite
 from engine.keywords.memory import GetBotMemory
 from engine.lifting import Lifter, placed
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
@@ -98,6 +100,9 @@ class Builder:
     def sections(self, statement: Statement, place: Place, parsed: Parsed) -> tuple[Section, ...]:
         """Return the statement's sections with their steps. An ELSEIF whose condition needs calls becomes an
         IF inside ELSE."""
+        outer = self.loops
+        if statement.kind.DETACHED:
+            self.loops = []
         if statement.kind.LOOP:
             self.loops.append((statement.kind.LOOP, place.number))
         built: list[Section] = []
@@ -114,6 +119,7 @@ class Builder:
             built.append(Section(self.parsed(section.parsed), self.block(section.body)))
         if statement.kind.LOOP:
             self.loops.pop()
+        self.loops = outer
         return tuple(built)
 
     def nested_if(self, statement: Statement, index: int) -> Block:
@@ -153,10 +159,13 @@ class Builder:
         if name.startswith(("http://", "https://", "/")):
             raise Misuse("this version does not call addresses of the web", "its HTTP statements come later")
         path = self.names.scripts(name)
-        if path is None:
-            raise Misuse(f"there is no script “{name}” here", "the scripts of one folder can call each other")
-        self.called_scripts.append(path)
         values = tuple(self.lifted(a) for a in arguments)
+        if path is None:
+            message = f"there is no script “{name}” here: the bot server is asked"
+            self.warn(first.offset, message, "the scripts of one folder can call each other")
+            self.out.append(Keyword(self.place(), "CALL", (self.expression(first), *values), (), None, 1, into))
+            return
+        self.called_scripts.append(path)
         self.out.append(CallProcedure(self.place(), path, values, into))
 
     # ── calls by name ──
@@ -182,11 +191,21 @@ class Builder:
         elif (path := self.names.scripts(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
+        elif name in ("llm", "rewrite") and values:
+            self.out.append((Llm if name == "llm" else Rewrite)(self.place(), values, (), into))
         else:
             offset = self.offset_of(node)
             spelled = self.source.text[offset : offset + len(name)]
             spelled = spelled if spelled.lower() == name else name
-            raise Syntax(offset, f"“{spelled}” is no function, procedure or tool", self.nearest(name))
+            self.warn(
+                offset, f"“{spelled}” is no function, procedure or tool: the bot server is asked", self.nearest(name)
+            )
+            words = " ".join(name.upper().replace("_", " ").split())
+            self.out.append(Keyword(self.place(), words, values, (), None, 1, into))
+
+    def warn(self, offset: int, message: str, hint: str) -> None:
+        """Record what is odd at an offset of the file and compiles all the same."""
+        self.problems.append(self.source.problem(offset, message, hint, warning=True))
 
     def nearest(self, name: str) -> str:
         from engine.expressions import function_names

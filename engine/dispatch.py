@@ -1,8 +1,8 @@
 """One logical line to one statement: which keyword it is, and its parts by the grammar.
 
 A line is, in this order: an assignment (`x = …` has no doubt, whatever x is called); a call of a procedure
-or tool by its name; a list method; the keyword with the longest matching words; else an error that names
-the nearest keyword.
+or tool by its name; the keyword with the longest matching words; a keyword of somebody else, in upper case;
+a list method; a call of a name that nobody knows; else an error that names the nearest keyword.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from collections.abc import Collection
 
 from lark import UnexpectedInput
 
+from engine.errors import Problem
+from engine.expressions import function_names
 from engine.grammar import Syntax, check_limits, explain, variable_name
-from engine.later import LATER
+from engine.keyword_lines import KeywordLines
+from engine.misspellings import REFUSED, misspelt, nearest_head
+from engine.phrases import EXTENDED, is_head_word, read_phrase
 from engine.raw import RawExpression, RawParsed, RawPart, RawTarget, Statement, TreeReader
 from engine.registry import (
     class_named,
@@ -33,7 +37,11 @@ _ACCESS = r"(?:\s*(?:\?\.|\.)\s*[^\W\d]\w*\$?|\s*\[(?:[^\[\]]|\[[^\[\]]*\])*\])*
 _ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
+_OPERATOR = re.compile(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
+_AFTER_CALL = re.compile(r"\s*(?:[-+*/^=<>&.?\[]|(?:AND|OR|MOD)\b)", re.IGNORECASE)
+_BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
+CALLED_IN_EXPRESSIONS = ("LLM", "REWRITE")
 _CHANGING_METHODS = ("push", "append", "splice")
 
 
@@ -60,12 +68,15 @@ def longest_head(text: str, heads: Collection[str]) -> str | None:
 
 
 class LineReader:
-    """Reads the lines of one file as statements. `callables` are the names of procedures and tools."""
+    """Reads the lines of one file as statements. `callables` are the names of procedures and tools, `given` the
+    variables of the file as spelled. What is odd and compiles all the same goes to `warnings`."""
 
-    def __init__(self, source: Source, callables: Collection[str]) -> None:
+    def __init__(self, source: Source, callables: Collection[str], given: Collection[str] = ()) -> None:
         self.source = source
         self.callables = callables
+        self.given = frozenset(given)
         self.parser = expression_reader()
+        self.warnings: list[Problem] = []
 
     # ── the grammar ──
 
@@ -114,21 +125,81 @@ class LineReader:
         called = _CALLED.match(text)
         if called and variable_name(called[1]) in self.callables and not (head and called[2] != "("):
             return self.call(line, text, at, called)
-        if head is None and _METHOD.match(text):
+        if head is not None:
+            return self.known(head, line, text, at)
+        other = self.keyword(line, text, at)
+        if other is not None:
+            return other
+        if _METHOD.match(text):
             changed = self.method(line, text, at)
             if changed is not None:
                 return changed
-        later = longest_head(text, LATER)
-        if head is not None and (later is None or len(later) <= len(head)):
-            kind, parsed = self.parse_keyword(head, line, text, at)
-            return Statement(kind, parsed, line, at, block=line.block)
-        if later is not None:
-            raise Syntax(
-                at,
-                f"this version does not have {later}: its {LATER[later]} statements come later",
-                "`stepwell keywords` lists the statements it has",
-            )
+            if called and called[2] == "(" and not self.near(variable_name(called[1])):
+                return self.call(line, text, at, called)
         raise self.unknown(text, at, called)
+
+    def known(self, head: str, line: LogicalLine, text: str, at: int, into: RawTarget | None = None) -> Statement:
+        """Return a statement of one of our keywords; where its grammar takes it not and further upper-case words
+        follow (CREATE SITE, SET "name.xlsx"), it is a keyword of somebody else."""
+        others = head.split()[0].rstrip('"') in EXTENDED
+        try:
+            if head == 'SET "' and not self.is_session_key(line, text, at):
+                raise Syntax(at, "this is no variable of the session")
+            kind, parsed = self.parse_keyword(head, line, text, at)
+            return Statement(kind, parsed, line, at, into=into, block=line.block)
+        except Syntax as error:
+            phrase = read_phrase(text, self.given, self.functions) if others else None
+            if phrase is None or (phrase.words in classes_by_head() and not head.endswith('"')):
+                raise
+            try:
+                return KeywordLines(self, line, text, at).statement(phrase, into)
+            except Syntax:
+                raise error from None
+
+    def is_session_key(self, line: LogicalLine, text: str, at: int) -> bool:
+        """Tell whether the text behind SET begins with the name of a session's variable."""
+        literal = line.literals.get(at + text.index('"'))
+        first = literal.parts[0] if literal and literal.parts else ""
+        return isinstance(first, str) and first.lower().startswith(("session.", "user."))
+
+    def keyword(self, line: LogicalLine, text: str, at: int, into: RawTarget | None = None) -> Statement | None:
+        """Return a keyword of somebody else; None for what is not written as one. Raises Syntax."""
+        begin = _BEGIN.match(text) if line.block else None
+        shift = begin.end() if begin else 0
+        phrase = read_phrase(text[shift:], self.given, self.functions)
+        if phrase is None:
+            return None
+        first = phrase.words.split()[0]
+        if first in REFUSED:
+            raise Syntax(at, *REFUSED[first])
+        known = self.known_words()
+        wrong = misspelt(phrase.words, known) or misspelt(first, known)
+        if wrong is not None:
+            raise Syntax(at, f"“{first}” begins no statement of the dialect", f"did you mean {wrong}?")
+        near = difflib.get_close_matches(phrase.words, known, 1, 0.85)
+        if near:
+            message = f"{phrase.words} is a keyword of the bot server: a request that it must answer"
+            self.warn(at, message, f"did you mean {near[0]}?")
+        return KeywordLines(self, line, text[shift:], at + shift).statement(phrase, into)
+
+    @property
+    def functions(self) -> Collection[str]:
+        """The names of the pure functions."""
+        return function_names()
+
+    def known_words(self) -> list[str]:
+        """Return the words that statements begin with, and the names that can be called, in upper case."""
+        heads = {h.rstrip(' "') for h in (*classes_by_head(), *closers(), *sections())}
+        return sorted(heads | {c.upper() for c in self.callables})
+
+    def near(self, name: str) -> str | None:
+        """Return the name that can be called, or the keyword, which a name is nearest to."""
+        known = [*self.callables, *(h.rstrip(' "').lower() for h in classes_by_head())]
+        return next(iter(difflib.get_close_matches(name, known, 1, 0.75)), None)
+
+    def warn(self, offset: int, message: str, hint: str) -> None:
+        """Record what is odd at an offset of the file."""
+        self.warnings.append(self.source.problem(offset, message, hint, warning=True))
 
     def assignment(
         self, line: LogicalLine, text: str, at: int, match: re.Match[str], within: RawTarget | None
@@ -147,13 +218,16 @@ class LineReader:
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
         head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not re.match(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)", right[len(head) :]):
-            kind, parsed = self.parse_keyword(head, line, right, right_at)
-            return Statement(kind, parsed, line, at, into=target)
-        later = longest_head(right, LATER)
-        if later is not None and not re.match(r"\s*(?:[-+*/^=<>&.,()?\[]|$|(?:AND|OR|MOD)\b)", right[len(later) :]):
-            raise Syntax(right_at, f"this version does not have {later}: its {LATER[later]} statements come later")
-        value = self.parse("value", line, right, right_at)
+        if head is not None and not _goes_on_as_expression(head, right[len(head) :]):
+            statement = self.known(head, line, right, right_at, target)
+            return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
+        try:
+            value = self.parse("value", line, right, right_at)
+        except Syntax:
+            other = self.keyword(line, right, right_at, target)
+            if other is None:
+                raise
+            return Statement(other.kind, other.parsed, line, at, into=target)
         return Statement(class_named("Assign"), RawParsed("assign", (target, *value.parts)), line, at)
 
     def call(self, line: LogicalLine, text: str, at: int, match: re.Match[str]) -> Statement:
@@ -190,14 +264,30 @@ class LineReader:
         words = _WORDS.findall(text) if _WORDS.match(text) else []
         first = words[0] if words else text.split()[0][:20]
         if called and called[2] == "(":
-            close = difflib.get_close_matches(variable_name(called[1]), list(self.callables), 1, 0.6)
-            hint = f"did you mean {close[0]}?" if close else "declare it with SUB or FUNCTION, or as a tool"
+            close = self.near(variable_name(called[1]))
+            hint = f"did you mean {close}?" if close else "declare it with SUB or FUNCTION, or as a tool"
             return Syntax(at, f"“{called[1]}” is no procedure of this script and no tool", hint)
-        near = nearest_head(words)
+        if re.fullmatch(r"[^\W\d]\w*\s*:", text):
+            return Syntax(at, *REFUSED["GOTO"])
+        if first.upper() in REFUSED:
+            return Syntax(at, *REFUSED[first.upper()])
+        near = nearest_head(words, [*classes_by_head(), *closers(), *sections()])
         message = f"“{first}” begins no statement of the dialect"
-        if words and first.isupper() and len(words) > 1 and not near:
-            message = f"this version does not have “{first}”: statements of the bot server come later"
-        return Syntax(at, message, f"did you mean {near}?" if near else "")
+        if near:
+            return Syntax(at, message, f"did you mean {near}?")
+        is_spoken = len(words) > 1 and not is_head_word(first)
+        return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
+
+
+def _goes_on_as_expression(head: str, rest: str) -> bool:
+    """Tell whether the words of a keyword, with `rest` behind them, are a name here: an operator follows them, or
+    follows the brackets of their call (`LLM("a") + LLM("b")`, for the keywords that an expression may call)."""
+    depth = 0
+    for at, character in enumerate(rest if head in CALLED_IN_EXPRESSIONS and rest.startswith("(") else ""):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return _AFTER_CALL.match(rest, at + 1) is not None
+    return _OPERATOR.match(rest) is not None
 
 
 def target_of(node: ast.expr, offset: int) -> RawTarget | None:
@@ -223,16 +313,6 @@ def normal_head(head: str, text: str) -> str:
         end = rest.rindex(")")
         rest = rest[:at] + " " + rest[at + 1 : end] + " " + rest[end + 1 :]
     return begin + rest
-
-
-def nearest_head(words: list[str]) -> str | None:
-    """Return the keyword nearest to the first words of a line, or None."""
-    heads = {h.rstrip(' "') for h in (*classes_by_head(), *closers(), *sections())}
-    for count in (3, 2, 1):
-        near = difflib.get_close_matches(" ".join(words[:count]).upper(), sorted(heads), 1, 0.7)
-        if near and len(near[0].split()) == count:
-            return near[0]
-    return None
 
 
 def _constant(value: str, source: Source, offset: int) -> ast.expr:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from engine.dispatch import LineReader, longest_head
 from engine.errors import Problem
 from engine.grammar import Syntax
+from engine.phrases import given_names
 from engine.raw import RawParsed, RawSection, RawTarget, Statement
 from engine.registry import classes_by_head, closers, sections
 from engine.source import LogicalLine, Scan, Source
@@ -43,7 +44,7 @@ class Nester:
 
     def read(self, scan: Scan) -> list[Statement]:
         """Return the file's statements, nested."""
-        reader = LineReader(self.source, self.callables)
+        reader = LineReader(self.source, self.callables, given_names(scan))
         for index, line in enumerate(scan.lines):
             following = scan.lines[index + 1].text if index + 1 < len(scan.lines) else ""
             try:
@@ -51,6 +52,7 @@ class Nester:
             except Syntax as error:
                 if not line.broken:
                     self.problems.append(self.source.problem(error.offset, error.message, error.hint))
+        self.problems.extend(reader.warnings)
         for left in reversed(self.stack):
             head = left.statement.line
             self.report(head.start, f"{first_words(head.text)} is never closed", closing_hint(left.statement.kind))

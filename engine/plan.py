@@ -72,6 +72,11 @@ class Plan:
         """The procedure an execution begins with."""
         return self.procedures[self.script]
 
+    def parameters_of(self, procedure: str) -> tuple[str, ...] | None:
+        """Return the names that a procedure is given, in order; None where the plan has no such procedure."""
+        found = self.procedures.get(procedure)
+        return None if found is None else found.parameters
+
     def source_line(self, step: Step) -> str:
         """Return the line of source a step was written on, trimmed."""
         lines = self.sources[step.place.script].splitlines()

@@ -10,6 +10,8 @@ STEPS_PER_SLICE_MAX = 500  # about 5 ms: what one conversation may take before o
 CALL_DEPTH_MAX = 200
 STATE_BYTES_MAX = 1_048_576
 HEAR_TRIES = 3
+LLM_TOOL_ROUNDS_MAX = 8
+KEYWORD_SECONDS_MAX = 3_600.0  # how long a keyword of somebody else waits for its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Policy:
     call_depth_max: int = CALL_DEPTH_MAX
     state_bytes_max: int = STATE_BYTES_MAX
     hear_tries: int = HEAR_TRIES
+    llm_tool_rounds_max: int = LLM_TOOL_ROUNDS_MAX
+    keyword_seconds_max: float = KEYWORD_SECONDS_MAX
     language: str = "en"
     sentences: Mapping[str, str] = field(default_factory=dict)
     reserved: Mapping[str, str] = field(default_factory=dict)  # an answer, folded -> cancel, restart, …

@@ -6,21 +6,13 @@ States of an execution here: *ready* (`wait` is None: its step runs for the reas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from engine.effects import Effect, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
-from engine.events import (
-    ChildEnded,
-    Event,
-    EventPublished,
-    QueryAnswered,
-    QueryFailed,
-    RequestCompleted,
-    RequestFailed,
-)
+from engine.events import ChildEnded, Event, EventPublished, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed
 from engine.expressions import Moment
 from engine.plan import Plan, Procedure
 from engine.policy import Policy
@@ -96,12 +88,6 @@ class Done:
 StepResult: TypeAlias = Continue | Suspend | Done
 
 
-def begin(plan: Plan, variables: Mapping[str, Value] | None = None) -> ExecutionState:
-    """Return the state in which an execution of `plan` starts, with the variables it is given."""
-    given = {name.lower(): check_value(value) for name, value in (variables or {}).items()}
-    return ExecutionState([Frame(plan.script, plan.main.first, given)])
-
-
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
     """Return the state in which the step that waited goes on with `event`."""
     assert state.wait is not None, "an event comes only to an execution that waits"
@@ -161,9 +147,11 @@ class _Run:
             return self.leave_procedure(None)
         step = self.plan.steps[frame.position]
         why, self.state.why = self.state.why, ENTERED
-        here = Here(why, frame.memos.get(frame.position), self.lookup(), self.moment, self.policy, self.state.kept)
+        memo = frame.memos.get(frame.position)
+        here = Here(why, memo, self.lookup(), self.moment, self.policy, self.state.kept, self.visible)
+        here.parameters_of = self.plan.parameters_of
         try:
-            if type(why) is Resumed:
+            if type(why) is Resumed and not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
                 check_answer(why.event)
             move = step.run(here)
             if type(move) is Next:  # the commonest by far; the rest in the order of their definition
@@ -185,6 +173,11 @@ class _Run:
             return frame.variables.get
         own, outer = frame.variables, base.variables
         return lambda name: own[name] if name in own else outer.get(name)
+
+    def visible(self) -> dict[str, Value]:
+        """Return all variables that can be read here."""
+        frame = self.state.frames[-1]
+        return {**self.state.frames[frame.base].variables, **frame.variables}
 
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
@@ -363,6 +356,10 @@ class _Run:
         failure = self.failure(message, kind)
         frames = self.state.frames
         for depth in range(len(frames) - 1, -1, -1):
+            if frames[depth + 1 :] and self.plan.steps[frames[depth].position].TOLD:
+                del frames[depth + 1 :]
+                self.state.why = Caught(message, kind)
+                return None
             catcher = self.catcher(frames[depth])
             if catcher is None and not frames[depth].resume_errors:
                 continue
@@ -382,6 +379,8 @@ class _Run:
         number = frame.position
         while number:
             parent, block = self.plan.parents[number]
+            if parent and self.plan.steps[parent].DETACHED:
+                return None
             if parent and block == 0 and self.plan.steps[parent].CATCHES:
                 return parent
             number = parent
@@ -392,6 +391,5 @@ class _Run:
         step = self.plan.steps.get(self.state.current_step)
         if step is None:
             return Failure(message, kind, self.plan.script, 0, self.state.current_step, "")
-        return Failure(
-            message, kind, step.place.script, step.place.line, step.place.number, self.plan.source_line(step)
-        )
+        place = step.place
+        return Failure(message, kind, place.script, place.line, place.number, self.plan.source_line(step))

@@ -161,10 +161,19 @@ NEXT = Next()
 NOTHING_KEPT: Mapping[str, Value] = {}
 
 
-class Here:
-    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy."""
+def _no_procedure(name: str) -> tuple[str, ...] | None:
+    return None
 
-    __slots__ = ("kept", "lookup", "memo", "moment", "policy", "why")
+
+def _nothing_visible() -> dict[str, Value]:
+    return {}
+
+
+class Here:
+    """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy, and the
+    parameters of a procedure of the plan (None where there is no such procedure)."""
+
+    __slots__ = ("kept", "lookup", "memo", "moment", "parameters_of", "policy", "visible", "why")
 
     def __init__(
         self,
@@ -174,8 +183,11 @@ class Here:
         moment: Moment,
         policy: Policy,
         kept: Mapping[str, Value] = NOTHING_KEPT,
+        visible: Callable[[], dict[str, Value]] = _nothing_visible,
     ) -> None:
         self.kept = kept  # what Keep effects put aside, by key
+        self.parameters_of: Callable[[str], tuple[str, ...] | None] = _no_procedure
+        self.visible = visible  # gives all variables that can be read here, by name, in a dictionary of its own
         self.why = why
         self.memo = memo
         self.lookup = lookup
@@ -309,6 +321,8 @@ class Step(ABC):
     CLOSERS: ClassVar[dict[str, str]] = {}  # words that close the block -> rule of that line
     LOOP: ClassVar[str] = ""  # FOR, DO or WHILE: what EXIT calls it
     CATCHES: ClassVar[bool] = False  # its first block is guarded: an error in it runs the step with Caught
+    TOLD: ClassVar[bool] = False  # it is run with QueryFailed, RequestFailed or Caught where what it called failed
+    DETACHED: ClassVar[bool] = False  # its block runs later, in an execution of its own: nothing leads out of it
     RETESTS: ClassVar[bool] = False  # its head is evaluated more than once (a loop's condition)
 
     @classmethod

@@ -15,7 +15,7 @@ begin
         execute format('grant usage on schema %s to %I', place, role_name);
     end loop;
 
-    -- client: the insert, and three functions.
+    -- client: the insert, and the functions for clients.
     grant insert (session_id, content, attachments, external_id, execution_id, prompt_id, bot_id) on workflow_messages
         to stepwell_client;
     for ours in
@@ -23,10 +23,12 @@ begin
         where f.pronamespace = quote_ident(current_schema())::regnamespace and f.proname like 'workflow\_%'
     loop
         execute format('grant execute on function %s to stepwell_daemon', ours.name);
-        if ours.proname in ('workflow_start', 'workflow_send', 'workflow_take_replies', 'workflow_channel') then
+        if ours.proname in ('workflow_start', 'workflow_send', 'workflow_take_replies', 'workflow_channel',
+            'workflow_take_requests', 'workflow_complete', 'workflow_fail') then
             execute format('grant execute on function %s to stepwell_client', ours.name);
         end if;
         if ours.proname in ('workflow_cancel', 'workflow_pause', 'workflow_resume', 'workflow_retry', 'workflow_channel',
+            'workflow_retry_request', 'workflow_complete_request', 'workflow_fail_request',
             'workflow_read_json', 'workflow_hearer', 'workflow_bots_of_caller') then
             execute format('grant execute on function %s to stepwell_operator', ours.name);
         end if;
@@ -34,7 +36,8 @@ begin
 
     -- operator: reads the views, which run with the reader's rights, and so what is behind them.
     grant select on workflow_executions, workflow_turns, workflow_replies, workflow_messages, workflow_plans, workflow_scripts,
-        workflow_partitions, workflow_waiting, workflow_history, workflow_transcript, workflow_funnel, workflow_counts
+        workflow_partitions, workflow_waiting, workflow_history, workflow_transcript, workflow_funnel, workflow_counts,
+        workflow_requests, workflow_requests_open
         to stepwell_operator;
 
     -- daemon: the tables of this schema that are ours, the server's two among them.
@@ -64,12 +67,12 @@ declare
     kept text;
     rule text;
 begin
-    foreach kept in array array['workflow_executions', 'workflow_messages', 'workflow_turns', 'workflow_replies'] loop
+    foreach kept in array array['workflow_executions', 'workflow_messages', 'workflow_turns', 'workflow_replies', 'workflow_requests'] loop
         execute format('alter table %I enable row level security', kept);
         execute format('drop policy if exists stepwell_everyone on %I', kept);
         execute format('drop policy if exists stepwell_bots on %I', kept);
         execute format('create policy stepwell_everyone on %I using (true) with check (true)', kept);
-        rule := case when kept in ('workflow_executions', 'workflow_messages')
+        rule := case when kept in ('workflow_executions', 'workflow_messages', 'workflow_requests')
             then 'bot_id = any ((select workflow_bots_of_caller())::uuid[])'
             else format('exists (select from workflow_executions e where e.id = %I.execution_id and e.bot_id = any ((select workflow_bots_of_caller())::uuid[]))', kept)
             end;

@@ -42,7 +42,7 @@ class ScriptFile:
         return compile_script(
             self.name,
             self.sources,
-            tools=settings.tools.keys(),
+            tools={name: tool.kind for name, tool in settings.tools.items()},
             default_mode=settings.scripts.default_mode,
             injected=INJECTED_NAMES | {name.lower() for name in settings.scripts.injected_names},
         )

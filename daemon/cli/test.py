@@ -157,7 +157,7 @@ async def _play_all(dsn: str, prepared: list[_Prepared], update: bool) -> dict[P
             settings = scratch_settings(group[0].settings, scratch)
             author_sql = [AuthorSql(str(p), read_text(p)) for p in sorted(folder.glob("*.sql"))]
             world = FakeWorld()
-            async with run_daemon(settings, dsn=scratch.dsn, seed=SEED) as daemon:
+            async with run_daemon(settings, dsn=scratch.dsn, seed=SEED, performers=(world,)) as daemon:
                 for item in group:
                     results[item.file] = await _play(daemon, scratch, world, item, author_sql, update)
     return results

@@ -21,6 +21,7 @@ from daemon.chat_givens import (
     Given,
     GivenFailure,
     Givens,
+    NeverAnswered,
     Unreadable,
     asked_of,
     asks_agree,
@@ -48,6 +49,7 @@ def http(method: str, url: str, body: Value = None, expect: str = "body") -> dic
         ('mail answers {"sent": true}', Given("mail", "", {"sent": True})),
         ("mail ana@example.com fails", Given("mail", "ana@example.com", error="refused")),
         ('SEND FILE answers {"url": "https://x"}', Given("SEND FILE", "", {"url": "https://x"})),
+        ("SEND SMS never answers", Given("SEND SMS", "", never=True)),
         ("GENERATE_PDF invoice answers 3", Given("GENERATE PDF", "invoice", 3)),
     ],
 )
@@ -123,6 +125,11 @@ def test_an_answer_has_the_shape_of_its_kind() -> None:
     assert known.answer("llm", {"prompt": "x"}) == {"content": "Hello", "tool_calls": []}
     assert known.answer("mail", {}) == {"sent": True}
     assert known.answer("SEND FILE", {}) == 5
+
+
+def test_what_is_never_answered_is_waited_for() -> None:
+    with pytest.raises(NeverAnswered):
+        givens("SEND SMS never answers").answer("SEND SMS", {"arguments": []})
 
 
 def test_a_status_of_failure_fails_only_where_the_body_is_asked_for() -> None:

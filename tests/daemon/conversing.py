@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import asyncpg
 import msgspec
 
 from daemon.app import Daemon, run_daemon
+from daemon.performing import Performer
 from daemon.rows import ShownExecution
-from daemon.settings import Settings, Tool, load_settings
+from daemon.settings import Settings, SqlTool, load_settings
 from daemon.store import Pool, open_pool
 from daemon.store_clients import ClientStore
 from daemon.store_operators import OperatorStore
@@ -45,7 +46,7 @@ def settings_of(**flags: object) -> Settings:
     assert isinstance(tools, dict)
     given |= {key.replace("__", "."): value for key, value in flags.items()}
     settings = load_settings(flags=given, environ={}, directory=Path("/"))
-    functions = {name: Tool(kind="sql", function=function) for name, function in tools.items()}
+    functions = {name: SqlTool(function=function) for name, function in tools.items()}
     return msgspec.structs.replace(settings, tools=functions)
 
 
@@ -148,7 +149,12 @@ async def fetch(dsn: str, statement: str, *arguments: Any) -> list[asyncpg.Recor
 
 @asynccontextmanager
 async def chatting(
-    dsn: str, scripts: Mapping[str, str] | None = None, *, through: str | None = None, **flags: object
+    dsn: str,
+    scripts: Mapping[str, str] | None = None,
+    *,
+    through: str | None = None,
+    performers: Sequence[Performer] | None = None,
+    **flags: object,
 ) -> AsyncIterator[Chat]:
     """Run a daemon with some scripts deployed; `flags` are settings, `section__key=value`.
 
@@ -156,7 +162,7 @@ async def chatting(
     """
     pool = await open_pool(dsn, size_min=0, size_max=4)
     try:
-        async with run_daemon(settings_of(**flags), dsn=through or dsn, seed=7) as daemon:
+        async with run_daemon(settings_of(**flags), dsn=through or dsn, seed=7, performers=performers) as daemon:
             deployment = await daemon.deploy(scripts or {"ticket.bas": TICKET, "echo.bas": ECHO})
             assert not deployment.refused, [p.render() for p in deployment.problems]
             yield Chat(daemon, dsn, pool)

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, strategies
 
 from daemon.settings import (
+    HttpTool,
     Settings,
     SettingsError,
+    SqlTool,
     default_state_dir,
     load_settings,
     mask_url,
@@ -89,7 +91,23 @@ def test_flags_beat_the_environment_beats_the_credential_beats_the_file(tmp_path
          'stepwell.toml:2: this version does not have hear.busy = "merge" yet; it has "queue"'),
         ("[retention]\nended_days = 9\n",
          "stepwell.toml:2: this version does not delete ended executions yet; leave it at 0"),
-        ("[tools.a]\nkind = 'http'\n", 'stepwell.toml:1: this version does not have tools of kind "http" yet; it has "sql"'),
+        ("[tools.a]\nkind = 'soap'\n", 'stepwell.toml:1: tools.a.kind must be "sql" or "http", not "soap"'),
+        ("[tools.a]\nfunction = 'f'\n", "stepwell.toml:1: tools.a lacks kind"),
+        ("[tools.a]\nkind = 'http'\n", "stepwell.toml:1: tools.a lacks url"),
+        ("[tools.a]\nkind = 'http'\nurl = 'a.b/c'\n",
+         'stepwell.toml:1: tools.a.url must be https://host/path, or /path below web.base_url, not "a.b/c"'),
+        ("[tools.a]\nkind = 'http'\nurl = 'https://{h}.b/c'\nparameters = ['h']\n",
+         "stepwell.toml:1: tools.a.url may take a parameter in its path and query, not in its host"),
+        ("[tools.a]\nkind = 'http'\nurl = '/c/{cty}'\nparameters = ['city']\n",
+         "stepwell.toml:1: tools.a.url takes {cty}, which is none of its parameters; did you mean {city}?"),
+        ("[tools.a]\nkind = 'http'\nurl = '/c'\nheaders = { 'X Y' = 's' }\n",
+         'stepwell.toml:1: tools.a.headers has "X Y", which cannot be a header'),
+        ("[tools.a]\nkind = 'http'\nurl = '/c'\nmethod = 'BREW'\n",
+         'stepwell.toml:1: tools.a.method must be one of "DELETE", "GET", "PATCH", "POST", "PUT", not "BREW"'),
+        ("[web]\nallow_hosts = ['10.0.0.0/8', 'a b']\n",
+         "stepwell.toml:2: web.allow_hosts: “a b” is no host, host:port or network such as 10.0.0.0/8"),
+        ("[web]\nbase_url = 'api.example.com'\n",
+         'stepwell.toml:2: web.base_url must be https://host/path, not "api.example.com"'),
         ("[tools.a]\nkind = 'sql'\n", "stepwell.toml:1: tools.a lacks function"),
         ("[tools.a]\nkind = 'sql'\nfunction = 'f'\nparameter = []\n",
          "stepwell.toml:1: there is no setting tools.a.parameter; did you mean parameters?"),
@@ -169,7 +187,17 @@ def test_tools_are_found_by_their_folded_names(tmp_path: Path) -> None:
         "[tools.CREATE]\nkind = 'sql'\nfunction = 'desk.create_ticket'\nparameters = ['description']\n",
     )
     tool = settings.tools["create"]
+    assert isinstance(tool, SqlTool)
     assert (tool.kind, tool.function, tool.parameters) == ("sql", "desk.create_ticket", ("description",))
+
+
+def test_tools_of_the_web_keep_their_headers_to_themselves(tmp_path: Path) -> None:
+    file = tmp_path / "stepwell.toml"
+    file.write_text("[tools.t]\nkind = 'http'\nurl = '/x/{a}'\nparameters = ['a']\nheaders = { X-Key = 's3cr3t' }\n")
+    settings = load_settings(file, environ={}, directory=tmp_path)
+    tool = settings.tools["t"]
+    assert isinstance(tool, HttpTool) and tool.method == "POST" and tool.headers == {"X-Key": "s3cr3t"}
+    assert "s3cr3t" not in str(settings.values()) and "X-Key" in str(settings.values()["tools.t"])
 
 
 def test_reserved_answers_and_sentences(tmp_path: Path) -> None:
@@ -238,10 +266,10 @@ def test_a_password_is_masked(url: str, masked: str) -> None:
 
 
 def test_values_shows_every_setting_and_no_password(tmp_path: Path) -> None:
-    settings = load(tmp_path, "", {"STEPWELL_DATABASE_URL": "postgresql://u:secret@h/d"})
+    settings = load(tmp_path, "", {"STEPWELL_DATABASE_URL": "postgresql://u:hush7@h/d"})
     values = settings.values()
     assert set(documented()) <= set(values)
-    assert "secret" not in str(values)
+    assert "hush7" not in str(values)
 
 
 @given(password=strategies.text("abc:@/?&= ü%", min_size=4))

@@ -22,8 +22,9 @@ from daemon.chat_entries import (
     entry_lines,
     staged,
 )
-from daemon.chat_givens import Asks, GivenFailure, Givens, asked_of
+from daemon.chat_givens import Asks, GivenFailure, Givens, NeverAnswered, asked_of
 from daemon.chats import parse_chat
+from engine.beginning import begin
 from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
 from engine.effects import Effect, Log, Query, Reply, Request
@@ -41,7 +42,7 @@ from engine.expressions import Moment
 from engine.plan import Plan
 from engine.policy import Policy
 from engine.state import ExecutionState, decode_state, encode_state
-from engine.stepper import Continue, Done, Suspend, advance, begin, deliver
+from engine.stepper import Continue, Done, Suspend, advance, deliver
 from engine.values import Value
 from engine.waits import ForEvent, ForRequest, deadline_of, parts_of, question_of
 
@@ -63,6 +64,7 @@ class Player:
     now: datetime = datetime(2026, 3, 14, 9, 26, tzinfo=UTC)
     transcript: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    schedules: list[tuple[Value, ...]] = field(default_factory=list)
     done: Done | None = None
     state: ExecutionState = field(init=False)
     memory: dict[tuple[str, str], Value] = field(default_factory=dict)
@@ -112,6 +114,9 @@ class Player:
         try:
             if query.name in self.queries:
                 return QueryAnswered(self.queries[query.name](query))
+            if query.name in ("set_schedule", "clear_schedule"):
+                self.schedules.append((query.name, *query.arguments))
+                return QueryAnswered(None)
             verb, scope = query.name.split("_", 1)
             key = (scope, str(query.arguments[0]))
             if verb == "set":
@@ -129,16 +134,18 @@ class Player:
             request = self.requests.pop(part.number, None) if isinstance(part, ForRequest) else None
             if request is None:
                 continue
-            if request.kind == "approval":
-                self.requests[request.number] = request
-                continue
-            return self.performed(request)
+            event = None if request.kind == "approval" else self.performed(request)
+            if event is not None:
+                return event
+            self.requests[request.number] = request
         return None
 
-    def performed(self, request: Request) -> Event:
+    def performed(self, request: Request) -> Event | None:
         assert isinstance(request.payload, dict)
         try:
             return RequestCompleted(request.number, self.givens.answer(request.kind, request.payload))
+        except NeverAnswered:
+            return None
         except GivenFailure as failure:
             if failure.missing:
                 self.remarks.append(failure.message)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.beginning import begin
 from engine.compiler import compile_script
 from engine.effects import Query
 from engine.events import MessageReceived
@@ -16,7 +17,7 @@ from engine.expressions import Moment
 from engine.plan import Plan
 from engine.policy import CALL_DEPTH_MAX, Policy
 from engine.state import StateTooLarge, UnreadableCheckpoint, decode_state, encode_state
-from engine.stepper import Continue, Done, Suspend, advance, begin, deliver
+from engine.stepper import Continue, Done, Suspend, advance, deliver
 from engine.waits import ForMessage
 from tests.engine.player import Player, Refused, play
 

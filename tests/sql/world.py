@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from daemon.migrations import Connection
-from daemon.rows import LoadedExecution, StoredPlan, Turn
+from daemon.rows import Extras, LoadedExecution, StoredPlan, Turn
 from daemon.store import Store, open_pool
-from engine.effects import Reply
+from engine.effects import Reply, Request
 
 PLAN = StoredPlan("p1", "ticket.bas", "workflow", "{}", {"ticket.bas": 'TALK "hi"'}, "0.1.0")
 DIRECT = StoredPlan("p2", "direct.bas", "direct", "{}", {"direct.bas": 'TALK "hi"'}, "0.1.0")
@@ -95,3 +95,31 @@ async def stop_clock(connection: Connection, at: datetime = CLOCK) -> None:
 
 async def move_clock(connection: Connection, by: timedelta) -> None:
     await connection.execute("update test_clock set at = at + $1", by)
+
+
+async def requesting(
+    store: Store,
+    connection: Connection,
+    kind: str = "SEND FILE",
+    *,
+    session: UUID | None = None,
+    bot: UUID | None = None,
+    deadline: datetime | None = None,
+    policy: str | None = None,
+) -> UUID:
+    """Start ticket.bas and let its first turn make a request and wait for it; return the request's id."""
+    started: UUID = await connection.fetchval("select workflow_start('ticket.bas', $1, $2)", session or uuid4(), bot)
+    request = Request(kind, {"arguments": ["a.pdf"], "clauses": {}}, 1, deadline, policy)
+    wait = {"kind": "request", "request": kind, "number": 1}
+    state = {"version": 1, "variables": {}, "step_index": 2, "wait": wait}
+    await ask(
+        store,
+        started,
+        state_json=json.dumps(state),
+        wait_kind="request",
+        wake_at=deadline,
+        replies=(),
+        extras=Extras(requests=(request,)),
+    )
+    made: UUID = await connection.fetchval("select workflow_request_id($1, 1)", started)
+    return made
