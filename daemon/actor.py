@@ -44,7 +44,8 @@ class Surrounds:
     """What every actor works with. `let_go` forgets messages that are no longer held in memory; `look_again` has
     messages fetched for a session, because something may be heard now that was not before; `refill` has those
     fetched that found the mailbox full; `due_in` tells the scheduler of a deadline, in seconds from now;
-    `requested` says that a commit made requests."""
+    `requested` says that a commit made requests; `awaits` that one began to wait for events of these names, or ended
+    a wait for one."""
 
     committer: Committer
     asking: Asking
@@ -55,6 +56,7 @@ class Surrounds:
     refill: Callable[[], None]
     due_in: Callable[[float], None]
     requested: Callable[[], None]
+    awaits: Callable[[Iterable[str]], None]
 
 
 class Actor:
@@ -99,10 +101,13 @@ class Actor:
         mailbox = self.mailbox
         if mailbox.closed:
             return None
-        if mailbox.signals:
+        while mailbox.signals:
             signal = mailbox.signals.popleft()
-            self.in_hand = signal.id
-            return cue_of_signal(self.standing, signal)
+            told = cue_of_signal(self.standing, signal)
+            if told is not None:
+                self.in_hand = signal.id
+                return told
+            mailbox.later.append(signal)
         if mailbox.messages:
             cue = cue_of_message(self.standing, mailbox.messages[0])
             if isinstance(cue, Elapsed):
@@ -164,7 +169,12 @@ class Actor:
             around.let_go((cue.signal.id,))
         if turn.extras is not None and turn.extras.requests:
             around.requested()
+        if turn.extras is not None and (turn.extras.waits or turn.extras.events or turn.extras.unheard):
+            around.awaits(name for _, name in turn.extras.waits)
         self.in_hand = None
+        if self.mailbox.later:
+            self.mailbox.signals.extend(self.mailbox.later)
+            self.mailbox.later.clear()
         around.metrics.turn_seconds.observe((perf_counter_ns() - ran.started_ns) / 1e9)
         if isinstance(cue, Heard):
             message = cue.message

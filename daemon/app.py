@@ -213,7 +213,8 @@ class Daemon:
                 messages = await self.store.fetch_messages(supervisor.held, 1)
                 due = await self.store.fetch_due(supervisor.held_due, 1)
                 signals = await self.store.fetch_signals(supervisor.held, 1)
-                if not messages and not due and not signals and not self._moving():
+                told = await self.store.tell_events(supervisor.events_awaited)
+                if not messages and not due and not signals and not told and not self._moving():
                     return
                 self.look()
             await asyncio.sleep(IDLE_POLL_SECONDS)

@@ -12,7 +12,7 @@ from daemon.signals import event_of
 from engine.events import Event
 from engine.plan import Plan
 from engine.state import ExecutionState
-from engine.waits import deadline_of, question_of
+from engine.waits import deadline_of, parts_of, question_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +118,22 @@ def cue_of_message(standing: Standing, message: PendingMessage) -> Cue | None:
         return None
     if message.prompt_id is not None and message.prompt_id != wait.prompt_id:
         return Misdirected(message)
-    if wait.deadline is not None and wait.deadline <= message.created_at:
+    deadline = deadline_of(standing.state.wait)
+    if deadline is not None and deadline <= message.created_at:
         return Elapsed(message.now)
     return Heard(message)
 
 
-def cue_of_signal(standing: Standing, signal: Signal) -> Cue:
-    """Return what a signal does to an execution."""
-    event = event_of(signal, standing.state.wait) if standing.status == "waiting" else None
-    return Overtaken(signal) if event is None else Signalled(signal, event)
+def cue_of_signal(standing: Standing, signal: Signal) -> Cue | None:
+    """Return what a signal does to an execution, or None where it is for a wait that goes on later: behind the
+    handler of an event."""
+    state = standing.state
+    if standing.status != "waiting":
+        return Overtaken(signal)
+    event = event_of(signal, parts_of(state.wait))
+    if event is not None:
+        return Signalled(signal, event)
+    return None if event_of(signal, state.waits) is not None else Overtaken(signal)
 
 
 def cue_of_due(standing: Standing, due: DueExecution) -> Cue | None:

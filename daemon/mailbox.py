@@ -23,11 +23,12 @@ class Mailbox:
     actor has emptied the box and had them fetched again (`overflowed`), because their order must hold.
     """
 
-    __slots__ = ("_waiter", "closed", "due", "messages", "overflowed", "signals")
+    __slots__ = ("_waiter", "closed", "due", "later", "messages", "overflowed", "signals")
 
     def __init__(self) -> None:
         self.messages: deque[PendingMessage] = deque()
         self.signals: deque[Signal] = deque()
+        self.later: deque[Signal] = deque()  # for a wait that goes on when the handler of an event has ended
         self.due: DueExecution | None = None
         self.closed = False
         self.overflowed = False

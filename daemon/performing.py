@@ -24,6 +24,7 @@ class TakenRequest:
     payload: dict[str, Value]
     attempt: int
     deadline: datetime | None
+    created_at: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -76,9 +76,9 @@ class Limits:
             if not self._lanes[lane]:
                 del self._lanes[lane]
 
-    def settle(self, count: int) -> None:
-        """Give places among all back: the answers are stored."""
-        self.used -= count
+    def settle(self) -> None:
+        """Give a place among all back: its answer is stored."""
+        self.used -= 1
 
     def pause(self) -> float | None:
         """Return the seconds until a lane's rate lets the next request begin; None where none waits for that."""

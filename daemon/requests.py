@@ -3,9 +3,9 @@
 States of a request here: *taken* (a row is ours, its attempt is about to begin), *under way* (a task performs it; it
 costs memory and a place, no connection), *answered* (the attempt is over, its outcome waits to be stored), *settled*
 (stored, or somebody else's by now). A row is taken only where its host and its bot have room, so what must wait
-stays in the database. An attempt is ours as long as its row says so: an answer to one that is not is dropped by the
-statement that stores answers. A daemon whose lease has ended begins no attempt; those under way go on, because it
-may be nobody else's yet; as soon as another has taken over, they are cancelled.
+stays in the database. An attempt is ours as long as its row says so, and an answer to one that is not is dropped by
+the statement that stores answers. A daemon whose lease has ended begins no attempt; those under way go on, because
+the requests may be nobody else's yet, and are cancelled as soon as they are.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from daemon.bell import Bell
 from daemon.metrics import Metrics, RequestOutcome
 from daemon.partitions import Partitions
 from daemon.performing import AttemptFailed, Performer, TakenRequest
+from daemon.request_answers import Answers, storable
 from daemon.request_limits import Limits
 from daemon.settings_world import Requests as RequestSettings
 from daemon.store_faults import Fault, fault_of
@@ -35,18 +36,17 @@ from engine.errors import ScriptError
 from engine.values import check_value
 
 EVERY_KIND = "*"
+ANY_OTHER_LANE = "\0"  # no host is called so: what a host may have that has none under way
 TAKE_MAX = 500  # requests that one statement takes
-ANSWERS_MAX = 500  # answers that one statement stores, …
-ANSWER_BYTES_MAX = 16_000_000  # … and their size, unless one alone is larger
-UNSTORED_BYTES_MAX = 64_000_000  # answers waiting for the database, above which no attempt begins
 RETRY_SECONDS_MAX = 5.0
 RETRY_AFTER_SECONDS_MAX = 86_400.0
-ANSWER_SECONDS_MAX = 2.0  # for storing the last answers of a daemon that stops
+STORE_SECONDS_MAX = 2.0  # for the last answers of a daemon that stops
 ENDED_HOURS_KEPT = 24
 CLEANING_SECONDS = 3600.0
+POLL_SECONDS = 0.005  # while stopping
 
 # How the metrics call what a request is once its answer was stored; "cancelled": nobody waited for it any more.
-OUTCOMES: dict[str, RequestOutcome] = {
+OUTCOMES: dict[RequestStatus, RequestOutcome] = {
     "done": "done",
     "failed": "failed",
     "pending": "again",
@@ -65,7 +65,7 @@ class _Attempt:
     lane: str
     task: asyncio.Task[None] | None = None
     answered: bool = False
-    lost: bool = False  # nobody waits for it any more, or it is another's
+    lost: bool = False  # nobody waits for it any more, it is another's, or it was never begun
 
 
 class Requests:
@@ -95,21 +95,24 @@ class Requests:
         self._bell = bell
         self._sweep_seconds = sweep_seconds
         self._on_answered = on_answered
-        self._limits = Limits(settings, monotonic)
-        self._attempts: dict[UUID, _Attempt] = {}
-        self._answers: list[Answer] = []
-        self._answered = Bell()
-        self._unstored_bytes = 0
         self._begun: set[UUID] = set()  # attempts of ours that ended with their task and may have had an effect
         self._stopping = False
-        self._short = False  # whether something that is due may have found no room
-        self._swept = -sweep_seconds
-        self._cleaned = monotonic()
+        self._swept = self._cleaned = -CLEANING_SECONDS
         self.looking = False
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        settings = self._settings
+        self._limits = Limits(settings, monotonic)
+        self._attempts: dict[UUID, _Attempt] = {}
+        self._answers = Answers(self._store, self._metrics, self._random, settings, self._settled, self._have_room)
+        self._short = False  # whether something that is due may have found no room
+        self._next_at = 0.0  # when the next pause between two attempts may be over
+        self._told = False  # whether an execution was told since that was last said
 
     @property
     def in_flight(self) -> int:
-        """How many attempts are under way or not stored."""
+        """How many attempts are under way, or not stored yet."""
         return len(self._attempts)
 
     @property
@@ -124,6 +127,7 @@ class Requests:
     def sweep(self) -> None:
         """Look for attempts that were cut short and for everything that is due, now."""
         self._swept = -self._sweep_seconds
+        self._next_at = 0.0
         self._bell.ring()
 
     # ── life ──
@@ -133,7 +137,7 @@ class Requests:
         trouble = Backoff(0.05, RETRY_SECONDS_MAX, self._random)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._store_answers(), name="answers")
+                tasks.create_task(self._answers.run(), name="answers")
                 pause = 0.0
                 while True:
                     await self._bell.wait(pause)
@@ -148,14 +152,11 @@ class Requests:
                         pause = trouble.next_pause()
         finally:
             self._begun.update(self._attempts)  # where they stand nobody knows
-            self._attempts.clear()
-            self._answers.clear()
-            self._unstored_bytes = 0
-            self._limits = Limits(self._settings, monotonic)
+            self._begin_anew()
 
     async def stop(self, seconds: float) -> None:
         """Begin nothing more, give what is under way that time, store what was answered, and leave the rest to
-        who comes next: repeated, or in doubt."""
+        who comes next: repeated, or in doubt. Raises what the database raises."""
         self._stopping = True
         try:
             async with asyncio.timeout(seconds):
@@ -166,45 +167,51 @@ class Requests:
                 if attempt.task is not None:
                     attempt.task.cancel()
             with suppress(TimeoutError):
-                async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                async with asyncio.timeout(STORE_SECONDS_MAX):
                     await self._until_settled()
         self._begun.update(self._attempts)
         if self._partitions.owned:
-            await self._store.recover((), list(self._begun), self._settings.in_doubt)
+            await self._store.recover((), self._begun, self._settings.in_doubt)
 
     async def _until_settled(self) -> None:
-        while self._attempts or self.looking:  # noqa: ASYNC110 - it happens once, in a daemon that stops
-            await asyncio.sleep(0.005)
+        while self._attempts or self.looking:  # noqa: ASYNC110 - once, in a daemon that stops
+            await asyncio.sleep(POLL_SECONDS)
 
     # ── taking ──
 
     async def _round(self, tasks: asyncio.TaskGroup) -> float:
         """Take and begin what there is room for; return the seconds to sleep."""
-        if self._stopping or not self._partitions.owned or not self._performers:
-            return self._sweep_seconds
         self.looking = True
         try:
             if monotonic() - self._swept >= self._sweep_seconds:
                 await self._sweep()
-            while self._limits.free and self._unstored_bytes < UNSTORED_BYTES_MAX and not self._stopping:
-                rooms, full_bots = self._limits.rooms(), self._limits.full_bots
-                self._short = bool(full_bots) or 0 in rooms.values()
-                taken = await self._store.take(
-                    self._kinds,
-                    min(TAKE_MAX, self._limits.free),
-                    rooms,
-                    self._limits.room("\0 a host never used"),
-                    full_bots,
-                )
-                if not taken:
-                    break
-                await self._begin(tasks, taken)
-            self._short = self._short or not self._limits.free
-            seconds = await self._store.next_due(self._kinds)
+            if self._stopping or not self._partitions.owned or not self._performers:
+                return self._sweep_seconds
+            while await self._take(tasks):
+                pass
+            if monotonic() >= self._next_at:
+                seconds = await self._store.next_due(self._kinds)
+                self._next_at = monotonic() + (self._sweep_seconds if seconds is None else seconds)
         finally:
             self.looking = False
-        waits = [self._sweep_seconds, seconds, self._limits.pause()]
-        return max(0.001, min(wait for wait in waits if wait is not None))
+        waits = [self._next_at - monotonic(), self._swept + self._sweep_seconds - monotonic()]
+        if (rate := self._limits.pause()) is not None:
+            waits.append(rate)
+        return max(0.001, min(waits))
+
+    async def _take(self, tasks: asyncio.TaskGroup) -> bool:
+        """Take a batch and begin its attempts; return whether there may be more to take."""
+        limits = self._limits
+        count = min(TAKE_MAX, limits.free)
+        if not count or self._answers.full or self._stopping or not self._partitions.may_write():
+            self._short = True
+            return False
+        rooms, full_bots = limits.rooms(), limits.full_bots
+        self._short = bool(full_bots) or 0 in rooms.values()
+        taken, lanes = await self._store.take(self._kinds, count, rooms, limits.room(ANY_OTHER_LANE), full_bots)
+        if taken:
+            await self._begin(tasks, taken)
+        return len(taken) >= max(1, count // max(1, lanes))
 
     async def _begin(self, tasks: asyncio.TaskGroup, taken: Sequence[Taken]) -> None:
         """Begin attempts; what finds no room after all goes back, with its lane."""
@@ -213,17 +220,26 @@ class Requests:
         for item in taken:
             request = item.request
             performer = self._performers.get(request.kind) or self._performers[EVERY_KIND]
-            lane = performer.host_of(request)
+            lane = self._lane(performer, request)
             if self._partitions.may_write() and self._limits.enter(lane, request.bot_id):
                 attempt = self._attempts[request.id] = _Attempt(request, lane)
                 task = tasks.create_task(self._attempt(attempt, performer, self._seconds(item)))
                 task.add_done_callback(partial(self._ended, attempt))
                 attempt.task = task
             else:
+                self._short = True
                 back.append(request)
                 lanes.append(lane)
         if back:
             await self._store.give_back(back, lanes)
+
+    def _lane(self, performer: Performer, request: TakenRequest) -> str:
+        """Return what the limits count a request under; what its performer cannot tell is for `perform` to say."""
+        try:
+            return storable(performer.host_of(request))
+        except Exception as error:
+            log.debug("host_unknown", request=request.key, error=str(error))
+            return ""
 
     def _seconds(self, item: Taken) -> float:
         """Return how long an attempt may take: to the request's deadline, and never for ever."""
@@ -240,12 +256,13 @@ class Requests:
             if attempt is not None and attempt.task is not None:
                 attempt.lost = True
                 attempt.task.cancel()
+        if not self._partitions.owned:
+            return
         settings = self._settings
-        found = await self._store.recover(list(self._attempts), list(self._begun), settings.in_doubt)
-        self._begun.clear()
-        for id, kind, status in found:
+        for id, kind, status in await self._store.recover(self._attempts, self._begun, settings.in_doubt):
             self._metrics.count_request(kind, "in_doubt" if status == "in_doubt" else "cut_short")
             log.warning("attempt_cut_short", request=str(id), kind=kind, now=status)
+        self._begun.clear()
         await self._store.tell_settings(
             settings.attempts_max, settings.backoff_seconds_first, settings.backoff_seconds_max
         )
@@ -257,26 +274,27 @@ class Requests:
 
     async def _attempt(self, attempt: _Attempt, performer: Performer, seconds: float) -> None:
         """Make one attempt and hand its outcome on."""
-        request = attempt.request
+        if not self._partitions.may_write():  # the loop stood still: by now it may be another's
+            attempt.lost = True
+            return
         began = perf_counter()
         answer = await self._perform(attempt, performer, seconds)
         self._metrics.attempt_seconds.observe(perf_counter() - began)
-        self._limits.leave(attempt.lane, request.bot_id)
+        self._limits.leave(attempt.lane, attempt.request.bot_id)
         attempt.answered = True
         attempt.task = None
-        self._unstored_bytes += len(answer.result_json)
-        self._answers.append(answer)
-        self._answered.ring()
+        self._answers.add(answer)
 
     def _ended(self, attempt: _Attempt, _: object) -> None:
-        """Let an attempt go that was cancelled, maybe before it ran: what follows, the row says."""
+        """Let an attempt go that has no answer, because it was cancelled or not begun: its row says what follows."""
         id = attempt.request.id
         if not attempt.answered and self._attempts.get(id) is attempt:
             del self._attempts[id]
             self._limits.leave(attempt.lane, attempt.request.bot_id)
-            self._limits.settle(1)
+            self._limits.settle()
             if not attempt.lost:
                 self._begun.add(id)
+            self._have_room()
 
     async def _perform(self, attempt: _Attempt, performer: Performer, seconds: float) -> Answer:
         request = attempt.request
@@ -296,16 +314,21 @@ class Requests:
             return self._failed(attempt, "failed", f"The answer cannot be kept: {error.message}", error.kind)
         except Exception as error:
             self._metrics.count_error("internal")
-            log.exception("performer_failed", kind=request.kind, request=str(request.id))
+            log.exception("performer_failed", kind=request.kind, request=request.key)
             message = f"Performing {request.kind} failed by a mistake of Stepwell: {type(error).__name__}."
             return self._failed(attempt, "failed", message, "internal")
 
     def _failed(self, attempt: _Attempt, outcome: Outcome, message: str, kind: str, pause: float = 0.0) -> Answer:
-        text = _storable(message) or "The request failed."
         request = attempt.request
         log.info("attempt_failed", request=request.key, kind=request.kind, attempt=request.attempt, outcome=outcome)
         return Answer(
-            request.id, request.attempt, outcome, b"null", text, _storable(kind), pause, _storable(attempt.lane)
+            request.id,
+            request.attempt,
+            outcome,
+            error=storable(message) or "The request failed.",
+            kind=storable(kind),
+            pause_seconds=pause,
+            lane=attempt.lane,
         )
 
     def _with_otherwise(self, answer: Answer, failed: AttemptFailed) -> Answer:
@@ -316,78 +339,33 @@ class Requests:
         return replace(answer, result_json=msgspec.json.encode(failed.otherwise.value), otherwise=True)
 
     def _pause(self, attempt: int, after_seconds: float | None) -> float:
-        """Return the seconds before the next attempt: what the server asked for, or doubling, with jitter."""
+        """Return the seconds before the next attempt: doubling, with jitter, or what the server asked for if that
+        is longer, up to a day."""
         settings = self._settings
         grown = settings.backoff_seconds_first * 2.0 ** min(max(attempt - 1, 0), EXPONENT_MAX)
         pause = min(settings.backoff_seconds_max, grown) * (0.5 + self._random.random() / 2)
-        if after_seconds is None or not after_seconds > 0:
+        if after_seconds is None or not after_seconds > pause:  # NaN too
             return pause
-        return max(pause, min(after_seconds, RETRY_AFTER_SECONDS_MAX))
+        return min(after_seconds, RETRY_AFTER_SECONDS_MAX)
 
     # ── answering ──
 
-    async def _store_answers(self) -> None:
-        """Store answers, many at once, until cancelled."""
-        while True:
-            if not self._answers:
-                await self._answered.wait()
-                continue
-            batch = self._next_batch()
-            await self._settle(batch)
-            if self._short:
-                self._bell.ring()
+    def _settled(self, answer: Answer, status: RequestStatus) -> None:
+        """Take note of what a request is now."""
+        attempt = self._attempts.pop(answer.id, None)
+        if attempt is not None:
+            self._limits.settle()
+            self._metrics.count_request(attempt.request.kind, OUTCOMES[status])
+        if status in ("done", "failed"):
+            self._told = True
+        elif status == "pending" and monotonic() + answer.pause_seconds < self._next_at:
+            self._next_at = monotonic() + answer.pause_seconds
+            self._bell.ring()  # it may sleep for longer than that
 
-    def _next_batch(self) -> list[Answer]:
-        count = size = 0
-        for answer in self._answers[:ANSWERS_MAX]:
-            size += len(answer.result_json)
-            if count and size > ANSWER_BYTES_MAX:
-                break
-            count += 1
-        batch, self._answers = self._answers[:count], self._answers[count:]
-        return batch
-
-    async def _settle(self, batch: list[Answer]) -> None:
-        """Store a batch, however long the database is away; what it refuses becomes an error of the request."""
-        settings = self._settings
-        backoff = Backoff(0.02, RETRY_SECONDS_MAX, self._random)
-        while True:
-            try:
-                stored = await self._store.answer(batch, settings.attempts_max, settings.in_doubt)
-                break
-            except Exception as error:
-                fault = fault_of(error)
-                self._metrics.count_error("database" if fault is Fault.REFUSED else "connection")
-                if fault is Fault.REFUSED:
-                    await self._apart(batch, error)
-                    return
-                log.warning("answers_repeated", answers=len(batch), error=str(error) or type(error).__name__)
-            await backoff.pause()
-        for answer in batch:
-            attempt = self._attempts.pop(answer.id, None)
-            if attempt is not None:
-                self._limits.settle(1)
-                self._metrics.count_request(attempt.request.kind, OUTCOMES[stored.get(answer.id, "cancelled")])
-            self._unstored_bytes -= len(answer.result_json)
-        if "done" in stored.values() or "failed" in stored.values():
+    def _have_room(self) -> None:
+        """Wake whoever waits for what was just stored or let go."""
+        if self._told:
+            self._told = False
             self._on_answered()
-        if "pending" in stored.values():
-            self._bell.ring()  # the pause before the next attempt may be shorter than the sleep
-
-    async def _apart(self, batch: list[Answer], error: Exception) -> None:
-        """Store a refused batch one by one; the answer that cannot be stored is the request's error."""
-        if len(batch) > 1:
-            for answer in batch:
-                await self._settle([answer])
-            return
-        [answer] = batch
-        if answer.outcome != "done":
-            raise error
-        text = f"The answer cannot be kept: {_storable(str(error))}."
-        self._unstored_bytes -= len(answer.result_json) - len(b"null")
-        await self._settle([Answer(answer.id, answer.attempt, "failed", b"null", text, "limit")])
-
-
-def _storable(text: str) -> str:
-    """Return the text without what the database cannot store."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()[:10_000]
+        if self._short:
+            self._bell.ring()

@@ -32,7 +32,8 @@ class PendingMessage:
 class Signal:
     """An event on its way to one execution, as a row. `kind` is completed, failed, event or child.
 
-    `number` is that of the request or child; `name` the event's name, the child's status or the kind of error.
+    `number` is that of the request, the child or the wait for an event; `name` the event's name, the child's status
+    or the kind of error; `message` the error's sentence, or the event's id.
     """
 
     id: int
@@ -49,14 +50,19 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a turn writes beside its replies; see workflow_write_extras. `answered` and `given_up` are numbers of
-    requests, `events` the names of events it waits for no more, `result_json` what the execution returned."""
+    """What a turn writes beside its replies; see workflow_write_extras. `signals` are those it has heard, `unheard`
+    those it has taken for nobody, `consumed` the ids of events it has heard, `answered` and `given_up` numbers of
+    requests, `waits` the numbers and names of events it begins to wait for, `events` the numbers of those it waits
+    for no more, `result_json` what the execution returned."""
 
     requests: tuple[Request, ...] = ()
     signals: tuple[int, ...] = ()
+    unheard: tuple[int, ...] = ()
+    consumed: tuple[str, ...] = ()
     answered: tuple[int, ...] = ()
     given_up: tuple[int, ...] = ()
-    events: tuple[str, ...] = ()
+    waits: tuple[tuple[int, str], ...] = ()
+    events: tuple[int, ...] = ()
     result_json: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Finds executions whose time has come, and signals to them.
+"""Finds executions whose time has come, and signals to them; hands out published events.
 
 Starts, deadlines, resumes and retries are all `wake_at <= now`; a signal is a row of its own.
 
@@ -66,11 +66,21 @@ class Scheduler:
                 log.warning("fetch_due_repeated", error=str(error) or type(error).__name__)
                 pause = self._trouble.next_pause()
 
+    async def _tell_events(self) -> None:
+        """Hand out events: those that nobody has looked at, and early ones that are waited for now."""
+        names, self._supervisor.events_awaited = self._supervisor.events_awaited, set()
+        try:
+            await self._store.tell_events(names)
+        except BaseException:
+            self._supervisor.events_awaited = None
+            raise
+
     async def _hand_out(self) -> float:
         """Hand out everything that is due; return the seconds to sleep."""
         supervisor = self._supervisor
         self.looking = True
         try:
+            await self._tell_events()
             while True:
                 signals = await self._store.fetch_signals(supervisor.held, self._batch_max)
                 if not signals or not await supervisor.deliver(signals) or len(signals) < self._batch_max:

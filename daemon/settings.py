@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from daemon.addresses import read_allowed
+from daemon.settings_accounts import convert_account, masked_account
 from daemon.settings_model import (
     LATER,
     OPEN_TABLES,
@@ -37,6 +38,7 @@ from daemon.settings_sources import (
 )
 from daemon.settings_tools import HttpTool, SqlTool, Tool, convert_tool, show_tool
 from daemon.settings_words import expected, shown
+from daemon.settings_world import MailAccount
 
 __all__ = [
     "HttpTool",
@@ -75,6 +77,8 @@ class Settings(Sections, frozen=True, forbid_unknown_fields=True):
                 values[key] = mask_url(str(values[key]))
             elif key in PASSWORDS and values[key]:
                 values[key] = "***"
+            elif key == "mail.accounts":
+                values[key] = {name: masked_account(account) for name, account in self.mail.accounts.items()}
         for name, tool in self.tools.items():
             values[f"tools.{name}"] = show_tool(tool)
         return values
@@ -191,7 +195,7 @@ def _with_directories(
         if not isinstance(found.value, str):
             continue
         base = file.parent if file and found.origin == str(file) else directory
-        value = str(directory / base / Path(found.value).expanduser()) if found.value else defaults[key]
+        value = str(directory / base / Path(found.value).expanduser()) if found.value else defaults.get(key, "")
         given[key] = Given(value, found.origin, found.place, found.text)
     return given
 
@@ -229,6 +233,8 @@ def _type_of(key: str, types: Mapping[str, Any]) -> Any:
         return types[key]
     if table == "tools":
         return Tool
+    if table == "mail.accounts":
+        return MailAccount
     if table == "hear.sentences":
         return Mapping[str, str]
     if table == "hear.reserved" and name in ("cancel", "restart", "repeat", "help"):
@@ -241,8 +247,8 @@ def _put(values: dict[str, dict[str, object]], key: str, value: object) -> None:
     here: dict[str, Any] = values
     for table in tables:
         here = here.setdefault(table, {})
-    # Names of tools are the dialect's: case does not count.
-    here[name.lower() if tables == ["tools"] else name] = value
+    # Names of tools and of mail accounts are the dialect's: case does not count.
+    here[name.lower() if tables in (["tools"], ["mail", "accounts"]) else name] = value
 
 
 def _unknown(key: str, types: Mapping[str, Any]) -> str:
@@ -262,6 +268,8 @@ def _convert(key: str, source: Given, kind: Any) -> object:
     value = source.value
     if kind is Tool:
         return convert_tool(key, value)
+    if kind is MailAccount:
+        return convert_account(key, value)
     later = LATER.get(key, frozenset())
     if isinstance(value, str) and value in later:
         raise ValueError(f"this version does not have {key} = {shown(value)} yet; it has {expected(kind)}")

@@ -140,8 +140,8 @@ class Sections(Section, frozen=True):
 
 
 # Tables whose keys are the author's own; everything else is a setting of a fixed name.
-OPEN_TABLES = frozenset({"hear.reserved", "hear.sentences", "tools"})
-PATHS = frozenset({"scripts.directory", "embedded.directory"})
+OPEN_TABLES = frozenset({"hear.reserved", "hear.sentences", "mail.accounts", "tools"})
+PATHS = frozenset({"scripts.directory", "embedded.directory", "mail.attachments_directory", "mail.templates_directory"})
 SECRETS = frozenset({"database.url"})  # addresses with a password in them
 PASSWORDS = frozenset({"llm.key", "mail.password", "approvals.secret"})  # shown to nobody
 # Words of the design that a later version brings: refused with a sentence of their own.

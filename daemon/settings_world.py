@@ -4,9 +4,10 @@ config/stepwell.toml; a test holds the two together."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from daemon.settings_types import Count, CountOrZero, Seconds, SecondsOrZero, Section
 from engine.policy import KEYWORD_SECONDS_MAX, LLM_TOOL_ROUNDS_MAX
@@ -50,18 +51,45 @@ class Llm(Section, frozen=True):
     models: Mapping[str, str] = {}
 
 
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65_535)]
+MailTls: TypeAlias = Literal["starttls", "tls", "none"]
+
+
+class MailAccount(Section, frozen=True):
+    """[mail.accounts.NAME]: another mail server, or another sender, for `USING "NAME"`."""
+
+    host: str = ""
+    port: Port = 587
+    user: str = ""
+    password: str = ""
+    sender: str = ""
+    tls: MailTls = "starttls"
+
+    def sent_by(self, sender: str) -> MailAccount:
+        """Return the same account with that sender."""
+        return replace(self, sender=sender)
+
+
 class Mail(Section, frozen=True):
     """[mail]"""
 
     host: str = ""
-    port: Annotated[int, Meta(ge=1, le=65_535)] = 587
+    port: Port = 587
     user: str = ""
     password: str = ""
     sender: str = ""
-    tls: Literal["starttls", "tls", "none"] = "starttls"
+    tls: MailTls = "starttls"
     timeout_seconds: Seconds = 60.0
     attachments_directory: str = ""
     attachments_bytes_max: Count = 20_000_000
+    templates_directory: str = ""
+    accounts: Mapping[str, MailAccount] = {}
+
+    def account(self) -> MailAccount:
+        """Return the account of mails that name none."""
+        return MailAccount(
+            host=self.host, port=self.port, user=self.user, password=self.password, sender=self.sender, tls=self.tls
+        )
 
 
 class Schedules(Section, frozen=True):

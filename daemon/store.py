@@ -113,6 +113,15 @@ class Store:
         rows = await self._lanes.fetch(query("fetch_signals"), self.owner, list(held), limit)
         return [_signal(row) for row in rows]
 
+    async def tell_events(self, names: Collection[str] | None) -> int:
+        """Hand out published events to who waits for them, and start what they start; return how many were.
+
+        Those that nobody has looked at, and earlier ones of these names (None: of all names).
+        """
+        rows = await self._lanes.fetch(query("tell_events"), None if names is None else sorted(names))
+        told: int = rows[0][0]
+        return told
+
     async def fetch_due(self, held: Collection[UUID], limit: int) -> list[DueExecution]:
         """Return executions whose wake_at has come, the longest due first, without those held in memory."""
         rows = await self._lanes.fetch(query("fetch_due"), self.owner, list(held), limit)

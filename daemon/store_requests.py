@@ -60,9 +60,9 @@ class RequestStore:
         rooms: dict[str, int],
         room: int,
         full_bots: Collection[UUID],
-    ) -> list[Taken]:
+    ) -> tuple[list[Taken], int]:
         """Take what is due, at most `limit`: in each lane as much as `rooms` says, in any other `room`, and none
-        of bots that are full. `kinds` None stands for all."""
+        of bots that are full. `kinds` None stands for all. Return also the lanes there are, which share `limit`."""
         rows = await self._pool.fetch(
             query("take_requests"),
             self.owner,
@@ -73,7 +73,7 @@ class RequestStore:
             room,
             list(full_bots),
         )
-        return [_taken(row) for row in rows]
+        return [_taken(row) for row in rows], rows[0]["lanes"] if rows else 0
 
     async def give_back(self, requests: Sequence[TakenRequest], lanes: Sequence[str]) -> None:
         """Give back what was taken and not begun, with the lanes it belongs to."""
@@ -119,7 +119,7 @@ class RequestStore:
 
 def _taken(row: object) -> Taken:
     values = dict(row)  # type: ignore[call-overload]
-    now = values.pop("now")
+    now, _ = values.pop("now"), values.pop("lanes")
     payload = msgspec.json.decode(values.pop("payload"))
     return Taken(TakenRequest(payload=payload, attempt=values.pop("attempts"), **values), now)
 

@@ -21,6 +21,10 @@ TOOL = "tool:"
 # An escape of NUL in JSON text: an odd number of backslashes before it, else it is a backslash and letters.
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
+# Statements whose first argument is the execution that asks, or its bot; the others are the step's.
+ABOUT_EXECUTION = frozenset({"start_child", "approval_link"})
+ABOUT_BOT = frozenset({"share_memory", "sync_memory"})
+
 # Classes of SQLSTATE that say nothing about the question: the whole turn is tried again. Connection, rollback
 # of the transaction, resources, not now (lock and statement time-outs, shutdown), system errors.
 NOT_AN_ANSWER = ("08", "40", "53", "55", "57", "58", "25")
@@ -69,6 +73,12 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
         function = asked.name.removeprefix(TOOL)
         values = _json(asked.arguments)
         return "call_tool", (function, values, execution.session_id, execution.id, execution.bot_id)
+    if asked.name == "publish_event":
+        return asked.name, (execution.id, _argument(asked.arguments[0]), _json(asked.arguments[1]))
+    if asked.name in ABOUT_EXECUTION:
+        return asked.name, (execution.id, *(_argument(a) for a in asked.arguments))
+    if asked.name in ABOUT_BOT:
+        return asked.name, (execution.bot_id, *(_argument(a) for a in asked.arguments))
     key = str(asked.arguments[0]) if asked.arguments else ""
     if "\0" in key or not key.isprintable():
         raise _Refused(f"{key!r} cannot be the name of a variable.")
@@ -83,6 +93,15 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
             return asked.name, (execution.bot_id, key, _json(asked.arguments[1]))
         case _:
             raise AssertionError(f"no statement is called {asked.name}")
+
+
+def _argument(value: Value) -> object:
+    """Return a step's argument as the driver takes it: text and whole numbers as they are, all else as JSON."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return _json(value)
+    if isinstance(value, str) and "\0" in value:
+        raise _Refused("The value cannot be stored: it holds the character NUL.")
+    return value
 
 
 def _session(execution: LoadedExecution) -> object:

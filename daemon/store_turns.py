@@ -84,8 +84,11 @@ def _extras(execution: UUID, extras: Extras) -> dict[str, Any]:
         "execution": execution,
         "requests": extras.requests,
         "signals": extras.signals,
+        "unheard": extras.unheard,
+        "consumed": extras.consumed,
         "answered": extras.answered,
         "given_up": extras.given_up,
+        "waits": extras.waits,
         "events": extras.events,
     }
     if extras.result_json is not None:

@@ -80,6 +80,7 @@ class Supervisor:
         self.due_bell = Bell()
         self.requests_bell = Bell()  # a commit of ours made requests
         self.due_at = 0.0
+        self.events_awaited: set[str] | None = None  # names to look for; None: all, as after a start
         self._around = Surrounds(
             committer,
             asking,
@@ -90,6 +91,7 @@ class Supervisor:
             self._refill,
             self._due_in,
             self.requests_bell.ring,
+            self._awaits,
         )
 
     # ── what others ask ──
@@ -116,7 +118,8 @@ class Supervisor:
         return any(a.busy or not a.mailbox.empty for a in self._actors.values())
 
     def sweep(self) -> None:
-        """Try again what was passed over."""
+        """Try again what was passed over, and look for every event that is waited for."""
+        self.events_awaited = None
         self.short_of_room = False
         self._passed_over.clear()
         self._passed_over_due.clear()
@@ -137,6 +140,12 @@ class Supervisor:
     def _look_again(self, session_id: UUID | None) -> None:
         if session_id is not None:
             self.wake(partition_of(session_id))
+
+    def _awaits(self, names: Iterable[str]) -> None:
+        """Have events looked for that came before their wait."""
+        if self.events_awaited is not None:
+            self.events_awaited.update(names)
+        self.due_bell.ring()
 
     def _refill(self) -> None:
         self.sweep()
@@ -305,8 +314,9 @@ class Supervisor:
         if self._actors.get(actor.id) is actor:
             del self._actors[actor.id]
         mailbox: Mailbox = actor.mailbox
-        if mailbox.messages or mailbox.signals or actor.in_hand is not None:
-            self._held.difference_update([*(m.id for m in mailbox.messages), *(s.id for s in mailbox.signals)])
+        left: list[PendingMessage | Signal] = [*mailbox.messages, *mailbox.signals, *mailbox.later]
+        if left or actor.in_hand is not None:
+            self._held.difference_update([item.id for item in left])
             self._held.discard(actor.in_hand or 0)
             self._look_again(actor.standing.row.session_id)
             self.due_bell.ring()

@@ -202,7 +202,8 @@ class Running:
         wait = state.wait if status == "waiting" else None
         result = self.result.value if isinstance(self.result, Done) and failure is None else None
         requests = tuple([e for e in self.effects if isinstance(e, Request)])
-        extras = extras_of(before.state.wait, wait, signal_of(self.cue), requests, result)
+        waits = state.waits if status == "waiting" else ()
+        extras = extras_of(before.state.waits, waits, signal_of(self.cue), requests, result)
         replies = tuple([e for e in self.effects if isinstance(e, Reply)])
         logs = tuple([e for e in self.effects if isinstance(e, Log)])
         turn = Turn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.errors import ScriptError
-from engine.plan import Plan
+from engine.plan import Plan, Procedure
 from engine.state import ExecutionState, Frame
 from engine.values import Value, check_value
 
@@ -28,7 +28,9 @@ def begin(
         frame = Frame(plan.script, block, given)
         frame.memos[block] = True
         return ExecutionState([frame])
-    unit = plan.procedures.get(f"{plan.script}#{procedure.lower()}") if procedure else plan.main
+    unit: Procedure | None = plan.main
+    if procedure:  # by its own name, or by the full one that a frame has
+        unit = plan.procedures.get(procedure) or plan.procedures.get(f"{plan.script}#{procedure.lower()}")
     if unit is None:
         raise ScriptError(f"{plan.script} has no procedure {procedure}")
     if isinstance(arguments, list):

@@ -7,6 +7,8 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from engine.calling import call_text, called_head, line_at
+from engine.dispatch import LineReader
 from engine.errors import Problem
 from engine.expressions import Expression, is_pure_function
 from engine.grammar import Syntax, variable_name
@@ -16,11 +18,11 @@ from engine.keywords.conditions import If
 from engine.keywords.exits import Exit
 from engine.keywords.keyword import Keyword
 from engine.keywords.llm import Llm, Rewrite
-from engine.keywords.memory import GetBotMemory
 from engine.lifting import Lifter, placed
+from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
-from engine.source import Source
+from engine.source import LogicalLine, Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
 
 
@@ -51,8 +53,10 @@ class Builder:
     problems: list[Problem] = field(default_factory=list)
     called_scripts: list[str] = field(default_factory=list)
     out: list[Step] = field(default_factory=list)
+    apart: list[Procedure] = field(default_factory=list)  # what statements hold that run apart from them
     loops: list[tuple[str, int]] = field(default_factory=list)
     line: int = 0
+    written: LogicalLine | None = None
 
     # ── statements ──
 
@@ -67,6 +71,7 @@ class Builder:
     def statement(self, statement: Statement) -> None:
         """Add the steps of a statement to the block being built."""
         self.line = self.source.place(statement.offset)[0]
+        self.written = statement.line
         try:
             if statement.kind is CallProcedure:
                 self.call_statement(statement)
@@ -107,6 +112,13 @@ class Builder:
             self.loops.append((statement.kind.LOOP, place.number))
         built: list[Section] = []
         for index, section in enumerate(statement.sections):
+            if statement.kind.APART:
+                self.line = self.source.place(section.line.start)[0]
+                own = self.parsed(section.parsed) if index else parsed
+                empty = index == 0 and bool(statement.kind.SECTIONS) and not section.body
+                name = "" if empty else self.procedure(section.body, f"{place.number}.{index}")
+                built.append(Section(own, (), name))
+                continue
             if index == 0:
                 built.append(Section(parsed, self.block(section.body)))
                 continue
@@ -122,6 +134,14 @@ class Builder:
         self.loops = outer
         return tuple(built)
 
+    def procedure(self, statements: list[Statement], name: str) -> str:
+        """Build statements as a procedure that runs apart from where they stand, and return its name."""
+        outer, self.loops = self.loops, []  # no EXIT leads out of it
+        name = f"{self.source.name}#{name}"
+        self.apart.append(Procedure(name, self.source.name, (), self.block(statements)))
+        self.loops = outer
+        return name
+
     def nested_if(self, statement: Statement, index: int) -> Block:
         first = statement.sections[index]
         parsed = RawParsed("if", first.parsed.parts)
@@ -133,8 +153,9 @@ class Builder:
         node = value.node
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and self.is_effectful(node.func.id)):
             return False
-        arguments = [self.lifted(a) for a in node.args]
-        self.add_call(node.func.id, node, arguments, self.target(target))
+        if not self.keyword_call(node, target):
+            arguments = [self.lifted(a) for a in node.args]
+            self.add_call(node.func.id, node, arguments, self.target(target))
         return True
 
     def call_statement(self, statement: Statement) -> None:
@@ -168,6 +189,32 @@ class Builder:
         self.called_scripts.append(path)
         self.out.append(CallProcedure(self.place(), path, values, into))
 
+    # ── keywords called as functions ──
+
+    def keyword_call(self, node: ast.expr, into: RawTarget) -> bool:
+        """Build `GET("session.k")` or `LLM(prompt)`, where an expression calls one of the keywords that give a
+        value, as the statement `GET "session.k"` whose result goes to `into`. False for every other call."""
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if not name.startswith(("$", ".")):
+                pass
+            case _:
+                return False
+        head = called_head(name)
+        if head is None or name in self.names.procedures or self.written is None:
+            return False
+        line = line_at(self.written, self.offset_of(node))
+        if line is None:
+            return False
+        at = self.offset_of(node) - line.start
+        text = call_text(line.text, at, len(name))
+        reader = LineReader(self.source, (*self.names.procedures, *self.names.tools))
+        try:
+            kind, parsed = reader.parse_keyword(head, line, text, line.start + at)
+        except Syntax:
+            return False
+        self.plain(Statement(kind, parsed, line, line.start + at, into=into))
+        return True
+
     # ── calls by name ──
 
     def is_effectful(self, name: str) -> bool:
@@ -186,8 +233,6 @@ class Builder:
             self.out.append(CallProcedure(self.place(), f"{self.source.name}#{name}", values, into))
         elif name in self.names.tools:
             self.out.append(CallTool(self.place(), name, values, into))
-        elif name in ("get_bot_memory", "getbotmemory") and len(values) == 1:
-            self.out.append(GetBotMemory(self.place(), values[0], into))
         elif (path := self.names.scripts(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
@@ -308,6 +353,13 @@ class Builder:
         """Return a new name for a result: no author can write it."""
         self.numbers.temporaries += 1
         return f"${self.numbers.temporaries}"
+
+    def emit_keyword(self, call: ast.Call) -> ast.expr | None:
+        """Emit the step of a keyword called inside an expression; None where the call is of another kind."""
+        result = self.temporary()
+        if not self.keyword_call(call, RawTarget(result, (), self.offset_of(call))):
+            return None
+        return placed(ast.Name(result), call)
 
     def emit_call(self, call: ast.Call, name: str, arguments: Sequence[ast.expr]) -> ast.expr:
         """Emit the step of a call inside an expression."""

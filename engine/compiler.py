@@ -93,6 +93,7 @@ class _Compilation:
                 offset = builder.source.offset(step.place.line, 1)
                 message = f"PARAM {step.variable} stands behind a RETURN and is never reached"
                 self.warnings.append(builder.source.problem(offset, message, "put it before", warning=True))
+        self.procedures.update((p.name, p) for p in builder.apart)
         parameters = tuple(s.variable for s in main[:ends] if isinstance(s, Param))
         self.procedures[path] = Procedure(path, path, parameters, tuple(main), whole_script=True)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from engine.event_starts import event_starts
 from engine.plan import Plan
 from engine.steps import Declaration
 
-OF_THE_WHOLE: tuple[Callable[[Plan], Iterable[Declaration]], ...] = ()
+OF_THE_WHOLE: tuple[Callable[[Plan], Iterable[Declaration]], ...] = (event_starts,)
 
 
 def declarations(plan: Plan) -> tuple[Declaration, ...]:

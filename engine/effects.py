@@ -86,7 +86,16 @@ class Keep:
     value: Value
 
 
-Effect: TypeAlias = Reply | Suggest | Log | SetErrorMode | Shown | Request | Keep
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """ON EVENT: from now on the event of that name (lower case) runs a procedure of the plan whenever it comes
+    while the script waits; None: no longer. It holds as long as the script that says it runs."""
+
+    event: str
+    procedure: str | None
+
+
+Effect: TypeAlias = Reply | Suggest | Log | SetErrorMode | Shown | Request | Keep | Handle
 
 
 @dataclass(frozen=True, slots=True)

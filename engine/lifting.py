@@ -19,6 +19,9 @@ class Emitter(Protocol):
     def is_effectful(self, name: str) -> bool:
         """Tell whether a call of this name is more than a pure function."""
 
+    def emit_keyword(self, call: ast.Call) -> ast.expr | None:
+        """Emit the step of a keyword that is called and return the name of its result; None for other calls."""
+
     def emit_call(self, call: ast.Call, name: str, arguments: Sequence[ast.expr]) -> ast.expr:
         """Emit the step of a call and return the name of its result."""
 
@@ -51,6 +54,9 @@ class Lifter:
             return node
         match node:
             case ast.Call(func=ast.Name(id=name)) if self.emitter.is_effectful(name):
+                keyword = self.emitter.emit_keyword(node)
+                if keyword is not None:
+                    return keyword
                 arguments = [self.lift(a) for a in node.args]
                 return self.emitter.emit_call(node, name, arguments)
             case ast.BoolOp(op=op, values=values) if any(map(self.has_calls, values[1:])):

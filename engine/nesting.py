@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.dispatch import LineReader, longest_head
 from engine.errors import Problem
 from engine.grammar import Syntax
+from engine.orchestration_lines import (
+    approval_end,
+    branch_end,
+    ends_late,
+    is_action,
+    is_end_timeout,
+    label_end,
+    late_end,
+)
 from engine.phrases import given_names
 from engine.raw import RawParsed, RawSection, RawTarget, Statement
 from engine.registry import classes_by_head, closers, sections
@@ -30,6 +39,7 @@ class _Open:
 
     statement: Statement
     within: RawTarget | None
+    late: bool = False  # the statements of an ON TIMEOUT, which nothing need close
 
 
 @dataclass(slots=True)
@@ -48,12 +58,12 @@ class Nester:
         for index, line in enumerate(scan.lines):
             following = scan.lines[index + 1].text if index + 1 < len(scan.lines) else ""
             try:
-                self.line(reader, line, following)
+                self.line_of_workflow(reader, line, following)
             except Syntax as error:
                 if not line.broken:
                     self.problems.append(self.source.problem(error.offset, error.message, error.hint))
         self.problems.extend(reader.warnings)
-        for left in reversed(self.stack):
+        for left in reversed([o for o in self.stack if not o.late]):
             head = left.statement.line
             self.report(head.start, f"{first_words(head.text)} is never closed", closing_hint(left.statement.kind))
         return self.statements
@@ -61,6 +71,50 @@ class Nester:
     def report(self, offset: int, message: str, hint: str = "") -> None:
         """Record an error at an offset of the file."""
         self.problems.append(self.source.problem(offset, message, hint))
+
+    # ── lines of a workflow ──
+
+    def line_of_workflow(self, reader: LineReader, line: LogicalLine, following: str) -> None:
+        """Take one line, without the label before it (STEP 1:), with what ends or belongs to an approval."""
+        text = line.text
+        if self.stack and self.stack[-1].late and (ends_late(text) or is_end_timeout(text)):
+            self.stack.pop()
+            if is_end_timeout(text):
+                return
+        label = label_end(text)
+        split = approval_end(text[label:])
+        if label:
+            line = replace(line, text=text[label:], start=line.start + label)
+        if split:
+            self.line(reader, replace(line, text=line.text[:split]), following)
+            gap = len(line.text[split:]) - len(line.text[split:].lstrip())
+            line = replace(line, text=line.text[split + gap :], start=line.start + split + gap)
+        late = late_end(line.text)
+        if late and not line.broken:
+            self.late_section(reader, line, late)
+        elif line.text or line.broken:
+            self.line(reader, line, following)
+
+    def late_section(self, reader: LineReader, line: LogicalLine, rest: int) -> None:
+        """Take ON TIMEOUT behind the approval it belongs to: a decision, a statement, or the statements that follow."""
+        body = self.stack[-1].statement.sections[-1].body if self.stack else self.statements
+        last = body[-1] if body else None
+        if last is None or "ON TIMEOUT" not in last.kind.SECTIONS:
+            raise Syntax(line.start, "ON TIMEOUT stands behind no HUMAN APPROVAL", "put it on the next line")
+        if not last.sections:
+            last.sections.append(RawSection(last.parsed, last.line))
+        text, at = line.text[rest:], line.start + rest
+        if is_action(text):
+            last.sections.append(RawSection(reader.parse("on_timeout", line, text, at), line))
+            return
+        last.sections.append(RawSection(RawParsed("on_timeout_block"), line))
+        statement = self.statement(reader, line, text, at) if text else None
+        if statement is None or (statement.kind.CLOSERS and not statement.sections):
+            self.stack.append(_Open(last, None, late=True))
+            if statement is not None:
+                self.add(statement, line)
+        else:
+            last.sections[-1].body.append(statement)
 
     # ── one line ──
 
@@ -266,6 +320,9 @@ def _trimmed(text: str, start: int, end: int) -> _Span:
 
 def split_section(words: str, text: str) -> tuple[str, int | None]:
     """Return a section's line without the statement behind it, and where that statement begins, if any."""
+    if words == "BRANCH":
+        end = branch_end(text)
+        return "BRANCH", end if end < len(text) else None
     if words == "ELSE":
         rest = re.match(r"ELSE\s+(?=\S)", text, re.IGNORECASE)
         return ("ELSE", rest.end()) if rest else (text, None)

@@ -14,89 +14,27 @@ from dataclasses import dataclass, field
 from engine.literals import MARKS
 from engine.source import MASK, Scan
 
-CLAUSES = frozenset(
-    [
-        "AS",
-        "WITH",
-        "TO",
-        "FROM",
-        "BY",
-        "WHERE",
-        "SET",
-        "VALUES",
-        "ORDER",
-        "LIMIT",
-        "AT",
-        "USING",
-        "DO",
-        "TIMEOUT",
-        "SUBJECT",
-        "BODY",
-        "DATA",
-        "TEMPLATE",
-        "FOR",
-        "IN",
-        "ON",
-        "INTO",
-        "GROUP",
-        "ABOUT",
-        "PROMPT",
-        "FIELDS",
-        "RETURNING",
-        "DEFAULT",
-        "EVERY",
-        "AFTER",
-        "BEFORE",
-        "UNTIL",
-    ]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CLAUSES = _words(
+    "AS WITH TO FROM BY WHERE SET VALUES ORDER LIMIT AT USING DO TIMEOUT SUBJECT BODY DATA TEMPLATE FOR IN ON INTO"
+    " GROUP ABOUT PROMPT FIELDS RETURNING DEFAULT EVERY AFTER BEFORE UNTIL"
 )
 """The words that open a clause in any case; an upper-case word behind an operand opens one whatever it is."""
 CONDITIONS = frozenset(("WHERE", "IF", "WHEN", "HAVING", "UNLESS"))
 """The clauses that hold a condition and no pairs."""
 TIMED = frozenset(("TIMEOUT", "IN", "FOR", "EVERY", "AFTER", "BEFORE", "WITHIN"))
-EXTENDED = frozenset(
-    [
-        "SET",
-        "GET",
-        "ADD",
-        "CLEAR",
-        "USE",
-        "SEND",
-        "CREATE",
-        "DELETE",
-        "UPDATE",
-        "INSERT",
-        "SAVE",
-        "FIND",
-        "POST",
-        "PUT",
-        "PATCH",
-        "ON",
-        "WAIT",
-        "SORT",
-        "FILTER",
-        "MAP",
-        "JOIN",
-        "MERGE",
-        "FILL",
-        "TABLE",
-        "BOT",
-        "TRANSFER",
-        "PUBLISH",
-        "REMOVE",
-        "GROUP",
-        "SELECT",
-        "SCHEDULE",
-        "CALL",
-        "BEGIN",
-        "DESCRIPTION",
-        "PIVOT",
-    ]
+EXTENDED = _words(
+    "SET GET ADD CLEAR USE SEND CREATE DELETE UPDATE INSERT SAVE FIND POST PUT PATCH ON WAIT SORT FILTER MAP JOIN"
+    " MERGE FILL TABLE BOT TRANSFER PUBLISH REMOVE GROUP SELECT SCHEDULE CALL BEGIN DESCRIPTION PIVOT"
 )
 """Heads of our own that further words may make a keyword of somebody else's: CREATE DRAFT is ours, CREATE SITE not."""
 
-_OPERATOR_WORDS = frozenset(["AND", "OR", "MOD", "IS", "LIKE", "ILIKE", "CONTAINS", "BETWEEN", "STARTS", "ENDS"])
-_VALUE_WORDS = frozenset(["NULL", "TRUE", "FALSE", "NOT", "NEW", "ERROR"])
+_OPERATOR_WORDS = _words("AND OR MOD IS LIKE ILIKE CONTAINS BETWEEN STARTS ENDS")
+_VALUE_WORDS = _words("NULL TRUE FALSE NOT NEW ERROR")
 _UNITS = re.compile(r"(?:SECOND|MINUTE|HOUR|DAY|WEEK|MONTH|YEAR)S?", re.IGNORECASE)
 _TOKEN = re.compile(
     rf'\s*(?:(?P<text>"{MASK}*")|(?P<word>[^\W\d][\w{MARKS}]*\$?)|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)'
@@ -230,8 +168,9 @@ def _head_length(text: str, tokens: list[Token], given: Collection[str], functio
 def _names_more(word: Token, tokens: list[Token], at: int, given: Collection[str]) -> bool:
     """Tell whether the word behind a clause word belongs to the head all the same: POST TO INSTAGRAM x."""
     is_more = word.kind == "word" and is_head_word(word.text) and word.text not in CLAUSES | _VALUE_WORDS
-    follows = at + 1 < len(tokens) and tokens[at + 1].kind in ("text", "word", "number", "group")
-    return is_more and word.text not in given and follows and tokens[at + 1].start > word.end
+    rest = tokens[at + 1 :]
+    follows = not rest or (rest[0].kind in ("text", "word", "number", "group") and rest[0].start > word.end)
+    return is_more and word.text not in given and follows
 
 
 class _Cutter:

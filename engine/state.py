@@ -4,7 +4,7 @@ The JSON that is stored is public in part (`variables`, `step_index`, `wait`); t
 
     {"version": 1, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
      "frames": [{…}], "wait": {"kind": "message", …}, "why": ["returned", …], "suggestions": […],
-     "said": "…", "asked": 2, "requested": 1, "kept": {…}}
+     "said": "…", "asked": 2, "requested": 1, "kept": {…}, "handlers": {…}}
 
 `step_index` is the position of the innermost frame; `position` that of the outermost where they differ.
 Values are immutable by convention, so copying a state copies only its dictionaries.
@@ -19,7 +19,7 @@ import msgspec
 from engine.effects import Suggestion
 from engine.steps import BLOCK_ENDED, ENTERED, Caught, Returned, Why
 from engine.values import Value
-from engine.waits import Wait
+from engine.waits import Wait, parts_of
 from engine.waits_codec import UnknownWait, wait_data, wait_from
 
 CHECKPOINT_VERSION = 1
@@ -38,9 +38,13 @@ class StateTooLarge(Exception):
 
 
 class Frame:
-    """One procedure being run. `base` is the index of the frame whose variables its script shares."""
+    """One procedure being run. `base` is the index of the frame whose variables its script shares.
 
-    __slots__ = ("base", "memos", "position", "procedure", "resume_errors", "variables")
+    `handlers` are the script's ON EVENTs: the event's name to its procedure and the number of the wait for it.
+    `interrupted` is the wait that goes on when this procedure, which handles an event, has ended.
+    """
+
+    __slots__ = ("base", "handlers", "interrupted", "memos", "position", "procedure", "resume_errors", "variables")
 
     def __init__(self, procedure: str, position: int, variables: dict[str, Value], base: int = 0) -> None:
         self.procedure = procedure
@@ -49,12 +53,15 @@ class Frame:
         self.memos: dict[int, Value] = {}
         self.base = base
         self.resume_errors = False
+        self.handlers: dict[str, tuple[str, int]] = {}  # replaced, never changed
+        self.interrupted: Wait | None = None
 
     def copy(self) -> Frame:
         """Return a frame that can change without changing this one."""
         new = Frame(self.procedure, self.position, dict(self.variables), self.base)
         new.memos = dict(self.memos)
         new.resume_errors = self.resume_errors
+        new.handlers, new.interrupted = self.handlers, self.interrupted
         return new
 
 
@@ -70,7 +77,7 @@ class ExecutionState:
         self.suggestions: tuple[Suggestion, ...] = ()
         self.said = ""  # the last reply of this turn: what the next HEAR asks
         self.asked = 0  # how many questions were asked: names the prompts
-        self.requested = 0  # how many requests were made: names their keys
+        self.requested = 0  # how many requests, and waits for events, were made: names their keys
         self.kept: dict[str, Value] = {}  # what Keep effects put aside; replaced, never changed
 
     def copy(self) -> ExecutionState:
@@ -91,6 +98,19 @@ class ExecutionState:
     def current_step(self) -> int:
         """The number of the step the execution is at, inside procedures too."""
         return self.frames[-1].position
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """The single waits of an execution that waits: what it waits for, and what goes on behind a handler."""
+        if self.wait is None:
+            return ()
+        interrupted = self.interrupted if len(self.frames) > 1 else None
+        return (*parts_of(self.wait), *parts_of(interrupted)) if interrupted else parts_of(self.wait)
+
+    @property
+    def interrupted(self) -> Wait | None:
+        """The wait that goes on when the handler of an event has ended; None where no handler runs."""
+        return next((frame.interrupted for frame in self.frames if frame.interrupted is not None), None)
 
     @property
     def variables(self) -> dict[str, Value]:
@@ -115,6 +135,8 @@ def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
         data["memos"] = outer.memos
     if outer.resume_errors:
         data["resume_errors"] = True
+    if outer.handlers:
+        data["handlers"] = outer.handlers
     if state.wait is not None:
         data["wait"] = wait_data(state.wait)
     if state.why is not ENTERED:
@@ -136,7 +158,7 @@ def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
 
 
 def _frame_data(frame: Frame) -> dict[str, Any]:
-    return {
+    data: dict[str, Any] = {
         "procedure": frame.procedure,
         "position": frame.position,
         "variables": frame.variables,
@@ -144,6 +166,11 @@ def _frame_data(frame: Frame) -> dict[str, Any]:
         "base": frame.base,
         "resume_errors": frame.resume_errors,
     }
+    if frame.handlers:
+        data["handlers"] = frame.handlers
+    if frame.interrupted is not None:
+        data["interrupted"] = wait_data(frame.interrupted)
+    return data
 
 
 def _why_data(why: Why) -> list[Value]:
@@ -182,6 +209,7 @@ def _state_from(data: dict[str, Any]) -> ExecutionState:
     outer = Frame(data.get("procedure", ""), data.get("position", index), variables)
     outer.memos = _memos(data)
     outer.resume_errors = data.get("resume_errors", False)
+    outer.handlers = _handlers(data)
     state = ExecutionState([outer, *(_frame_from(f) for f in data.get("frames", ()))])
     if state.current_step != index:
         raise UnreadableCheckpoint("the checkpoint cannot be read: its frames do not agree with its position")
@@ -203,7 +231,13 @@ def _frame_from(data: dict[str, Any]) -> Frame:
     frame = Frame(data["procedure"], data["position"], data["variables"], data["base"])
     frame.memos = _memos(data)
     frame.resume_errors = data["resume_errors"]
+    frame.handlers = _handlers(data)
+    frame.interrupted = wait_from(data["interrupted"]) if "interrupted" in data else None
     return frame
+
+
+def _handlers(data: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    return {name: (procedure, number) for name, (procedure, number) in data.get("handlers", {}).items()}
 
 
 def _why_from(data: list[Any]) -> Why:

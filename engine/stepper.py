@@ -7,15 +7,17 @@ States of an execution here: *ready* (`wait` is None: its step runs for the reas
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
+from dataclasses import replace
+from typing import assert_never
 
-from engine.effects import Effect, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
+from engine.effects import Effect, Handle, Keep, Log, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
 from engine.events import ChildEnded, Event, EventPublished, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed
 from engine.expressions import Moment
+from engine.interrupts import handled, handler_of, interrupt, numbered
 from engine.plan import Plan, Procedure
 from engine.policy import Policy
+from engine.results import Continue, Done, Failure, StepResult, Suspend
 from engine.state import ExecutionState, Frame
 from engine.steps import (
     BLOCK_ENDED,
@@ -35,57 +37,11 @@ from engine.steps import (
     Returned,
 )
 from engine.values import Value, assign_path, check_value
-from engine.waits import FirstOf, ForMessage, ForQuery, ForRequest, Wait
+from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, own_wait, parts_of
+
+__all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "check_answer", "deliver"]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an execution failed: the sentence, its kind, and where in which script."""
-
-    message: str
-    kind: str
-    script: str
-    line: int
-    step: int
-    statement: str
-
-    def __str__(self) -> str:
-        return f"{self.script}:{self.line}: {self.message} (step {self.step}: {self.statement})"
-
-
-@dataclass(frozen=True, slots=True)
-class Continue:
-    """The turn is not over: the slice's steps are used up, or with `query` the database is asked."""
-
-    state: ExecutionState
-    effects: tuple[Effect, ...]
-    steps: int
-    query: Query | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Suspend:
-    """The turn is over: the execution waits."""
-
-    state: ExecutionState
-    effects: tuple[Effect, ...]
-    steps: int
-    wait: Wait
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The turn is over and so is the execution: completed, or failed, or cancelled by its user's answer."""
-
-    state: ExecutionState
-    effects: tuple[Effect, ...]
-    steps: int
-    value: Value = None
-    failure: Failure | None = None
-    cancelled: bool = False
-
-
-StepResult: TypeAlias = Continue | Suspend | Done
 
 
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
@@ -146,13 +102,21 @@ class _Run:
         if frame.position == 0:  # the end of a procedure, or an empty script
             return self.leave_procedure(None)
         step = self.plan.steps[frame.position]
-        why, self.state.why = self.state.why, ENTERED
+        state = self.state
+        why, state.why = state.why, ENTERED
         memo = frame.memos.get(frame.position)
-        here = Here(why, memo, self.lookup(), self.moment, self.policy, self.state.kept, self.visible)
-        here.parameters_of = self.plan.parameters_of
         try:
             if type(why) is Resumed and not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
                 check_answer(why.event)
+                handler = handler_of(why)
+                if handler is not None:
+                    interrupt(state, self.plan.procedures[handler.handler], why)
+                    return None
+                why = Resumed(why.event, own_wait(why.wait))
+            here = Here(
+                why, memo, self.lookup(), self.moment, self.policy, state.kept, state.requested, self.everything
+            )
+            here.parameters_of = self.plan.parameters_of
             move = step.run(here)
             if type(move) is Next:  # the commonest by far; the rest in the order of their definition
                 if move.effects:
@@ -174,10 +138,11 @@ class _Run:
         own, outer = frame.variables, base.variables
         return lambda name: own[name] if name in own else outer.get(name)
 
-    def visible(self) -> dict[str, Value]:
-        """Return all variables that can be read here."""
+    def everything(self) -> dict[str, Value]:
+        """Return all variables that can be read here, without the results of lifted calls."""
         frame = self.state.frames[-1]
-        return {**self.state.frames[frame.base].variables, **frame.variables}
+        both = {**self.state.frames[frame.base].variables, **frame.variables}
+        return {name: value for name, value in both.items() if not name.startswith("$")}
 
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
@@ -252,6 +217,11 @@ class _Run:
 
     # ── procedures ──
 
+    @property
+    def outermost(self) -> Procedure:
+        """The procedure that the execution began with."""
+        return self.plan.procedures.get(self.state.frames[0].procedure, self.plan.main)
+
     def call(self, procedure: Procedure, arguments: tuple[Value, ...]) -> None:
         frames = self.state.frames
         if len(frames) > self.policy.call_depth_max:
@@ -263,16 +233,21 @@ class _Run:
 
     def restart(self) -> None:
         """Begin anew with what the script was given: the variables that its PARAMs name."""
-        main = self.plan.main
+        main = self.outermost
         given = {n: v for n, v in self.state.variables.items() if n in main.parameters}
         self.state.frames = [Frame(main.name, main.first, given)]
         self.state.suggestions = ()
 
     def leave_procedure(self, value: Value) -> StepResult | None:
-        """End the innermost procedure; its caller's step runs next. The outermost ends the execution."""
+        """End the innermost procedure; its caller's step runs next, or the wait that it interrupted goes on. The
+        outermost ends the execution."""
         if len(self.state.frames) == 1:
+            if value is None and not self.outermost.whole_script:  # a branch: its parent takes its variables
+                value = self.everything()
             return Done(self.state, tuple(self.effects), self.count, value)
-        self.state.frames.pop()
+        ended = self.state.frames.pop()
+        if ended.interrupted is not None:
+            return self.suspend(ended.interrupted)
         self.state.why = Returned(value)
         return None
 
@@ -309,6 +284,10 @@ class _Run:
                     self.effects.append(replace(effect, number=state.requested))
                 case Keep(key=key, value=value):
                     state.kept = {k: v for k, v in {**state.kept, key: value}.items() if v is not None}
+                case Handle(event=name, procedure=handler):
+                    base = state.frames[state.frames[-1].base]
+                    kept = {n: h for n, h in base.handlers.items() if n != name}
+                    base.handlers = {**kept, name: (handler, 0)} if handler is not None else kept
                 case Log() | Shown():
                     self.effects.append(effect)
                 case _:
@@ -316,9 +295,13 @@ class _Run:
 
     def suspend(self, wait: Wait) -> Suspend:
         state = self.state
-        if isinstance(wait, FirstOf):  # the question first: its place in the checkpoint is the same for all clients
-            parts = sorted(wait.waits, key=lambda part: not isinstance(part, ForMessage))
-            wait = FirstOf(tuple([self.named(part) for part in parts]))
+        own = parts_of(wait)
+        if len(own) > 1 or any(frame.handlers for frame in state.frames):
+            # The question first: its place in the checkpoint is the same for all clients. Waits for events last:
+            # naming one takes the number that a request without one goes by.
+            ordered = sorted(own, key=lambda p: 0 if isinstance(p, ForMessage) else 2 if isinstance(p, ForEvent) else 1)
+            parts = [*(self.named(part) for part in ordered), *handled(state, own)]
+            wait = parts[0] if len(parts) == 1 else FirstOf(tuple(parts))
         else:
             wait = self.named(wait)
         state.said = ""
@@ -335,6 +318,8 @@ class _Run:
             self.hang_suggestions()
         elif isinstance(wait, ForRequest) and not wait.number:
             wait = replace(wait, number=state.requested)
+        elif isinstance(wait, ForEvent):
+            wait = numbered(state, wait)
         return wait
 
     def hang_suggestions(self) -> None:

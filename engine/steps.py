@@ -165,15 +165,11 @@ def _no_procedure(name: str) -> tuple[str, ...] | None:
     return None
 
 
-def _nothing_visible() -> dict[str, Value]:
-    return {}
-
-
 class Here:
     """What a step may know while it runs: why, its memo, the variables, the turn's moment and policy, and the
     parameters of a procedure of the plan (None where there is no such procedure)."""
 
-    __slots__ = ("kept", "lookup", "memo", "moment", "parameters_of", "policy", "visible", "why")
+    __slots__ = ("everything", "kept", "lookup", "memo", "moment", "parameters_of", "policy", "requested", "why")
 
     def __init__(
         self,
@@ -183,11 +179,13 @@ class Here:
         moment: Moment,
         policy: Policy,
         kept: Mapping[str, Value] = NOTHING_KEPT,
-        visible: Callable[[], dict[str, Value]] = _nothing_visible,
+        requested: int = 0,
+        everything: Callable[[], dict[str, Value]] = dict,
     ) -> None:
+        self.requested = requested  # how many requests were made: the next one has the number after it
+        self.everything = everything  # all variables that can be read here, for whoever is given them
         self.kept = kept  # what Keep effects put aside, by key
         self.parameters_of: Callable[[str], tuple[str, ...] | None] = _no_procedure
-        self.visible = visible  # gives all variables that can be read here, by name, in a dictionary of its own
         self.why = why
         self.memo = memo
         self.lookup = lookup
@@ -239,6 +237,7 @@ class Section:
 
     parsed: Parsed
     block: Block = ()
+    procedure: str = ""  # the procedure that the statements became, where the kind is APART
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +322,7 @@ class Step(ABC):
     CATCHES: ClassVar[bool] = False  # its first block is guarded: an error in it runs the step with Caught
     TOLD: ClassVar[bool] = False  # it is run with QueryFailed, RequestFailed or Caught where what it called failed
     DETACHED: ClassVar[bool] = False  # its block runs later, in an execution of its own: nothing leads out of it
+    APART: ClassVar[bool] = False  # its sections are procedures of the plan, which it names and does not hold
     RETESTS: ClassVar[bool] = False  # its head is evaluated more than once (a loop's condition)
 
     @classmethod

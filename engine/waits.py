@@ -51,10 +51,17 @@ class ForRequest:
 
 @dataclass(frozen=True, slots=True)
 class ForEvent:
-    """A published event of that name, case-insensitive and stored in lower case."""
+    """A published event of that name, case-insensitive and stored in lower case.
+
+    `number` is given by the stepper and names this wait, so that an event which was on its way to an earlier one
+    is not taken for this one's. `handler` is the procedure of an ON EVENT that the event runs; "" where the
+    waiting step itself takes it.
+    """
 
     name: str
     deadline: datetime | None = None
+    number: int = 0
+    handler: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,14 @@ def parts_of(wait: Wait | None) -> tuple[Wait, ...]:
             return waits
         case _:
             return (wait,)
+
+
+def own_wait(wait: Wait) -> Wait:
+    """Return what the waiting step asked for: the wait without the events that run a handler."""
+    if not isinstance(wait, FirstOf):
+        return wait
+    own = tuple([part for part in wait.waits if not (isinstance(part, ForEvent) and part.handler)])
+    return own[0] if len(own) == 1 else FirstOf(own)
 
 
 def question_of(wait: Wait | None) -> ForMessage | None:

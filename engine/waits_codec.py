@@ -37,8 +37,9 @@ def wait_data(wait: Wait) -> dict[str, Any]:
             return {"kind": "time", "until": until.isoformat()}
         case ForRequest(kind=kind, number=number, deadline=deadline):
             return {"kind": "request", "request": kind, "number": number, "deadline": _text(deadline)}
-        case ForEvent(name=name, deadline=deadline):
-            return {"kind": "event", "event": name, "deadline": _text(deadline)}
+        case ForEvent(name=name, deadline=deadline, number=number, handler=handler):
+            data: dict[str, Any] = {"kind": "event", "event": name, "number": number, "deadline": _text(deadline)}
+            return {**data, "handler": handler} if handler else data
         case ForChildren(children=children, deadline=deadline):
             return {"kind": "children", "children": list(children), "deadline": _text(deadline)}
         case ForQuery():
@@ -71,7 +72,7 @@ def _single(data: dict[str, Any]) -> Wait:
         case "request":
             return ForRequest(data["request"], data["number"], _moment(data["deadline"]))
         case "event":
-            return ForEvent(data["event"], _moment(data["deadline"]))
+            return ForEvent(data["event"], _moment(data["deadline"]), data["number"], data.get("handler", ""))
         case "children":
             return ForChildren(tuple(data["children"]), _moment(data["deadline"]))
         case kind:

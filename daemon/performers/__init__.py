@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from daemon.performers.http import HttpPerformer
+from daemon.performers.mail import MailPerformer
 from daemon.performing import Performer
 from daemon.settings import HttpTool, Settings
 
@@ -16,6 +17,7 @@ async def open_performers(settings: Settings) -> AsyncIterator[tuple[Performer, 
     tools = {name: tool for name, tool in settings.tools.items() if isinstance(tool, HttpTool)}
     performers: list[Performer] = [
         HttpPerformer(settings.web, tools, connections_max=settings.requests.in_flight_max),
+        MailPerformer(settings.mail),
     ]
     async with AsyncExitStack() as stack:
         for performer in performers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
@@ -10,9 +11,10 @@ from typing import ClassVar, Self
 from engine.answers import SECRET_TYPES, Accepted, Rejected, canonical_type, check_answer, type_names
 from engine.effects import Effect, Reply, Shown, Suggest, Suggestion
 from engine.errors import ScriptError
-from engine.events import MessageReceived, TimedOut
+from engine.events import EventPublished, MessageReceived, TimedOut
 from engine.expressions import Expression, names_of
 from engine.steps import (
+    Assignment,
     Await,
     Here,
     Misuse,
@@ -28,7 +30,7 @@ from engine.steps import (
     unit_seconds,
 )
 from engine.values import Value, to_number, to_text
-from engine.waits import ForMessage
+from engine.waits import FirstOf, ForEvent, ForMessage, ForTime, Wait, parts_of, question_of
 
 TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400  # a hundred years: beyond it dates overflow sooner or later
 
@@ -41,12 +43,15 @@ class Hear(Step):
     """Wait for the user's answer and keep it: durable, for as long as it takes.
 
     `HEAR x [AS type | AS "a", "b" | AS MENU "a", "b" | AS list] [WITH "prompt"] [DEFAULT e]
-    [TIMEOUT n [SECONDS|MINUTES|HOURS|DAYS]] [RETRIES n]`, also `x = HEAR …`.
+    [TIMEOUT n [SECONDS|MINUTES|HOURS|DAYS]] [RETRIES n] [OR EVENT "name"] [OR AFTER n [unit]]`, also `x = HEAR …`.
 
     An answer that is not of the type is answered with a sentence and waited for again: three tries by
     default, then DEFAULT, else "". A blank answer takes DEFAULT at once. A menu takes the text, its number
     or a unique part of it; `*` among the choices takes anything. A time-out takes DEFAULT, else it is a
     script error that ON ERROR or TRY can catch. `AS "one text"` is a prompt.
+
+    OR EVENT and OR AFTER end the wait too, and what comes first wins: `event` is the name of the event and
+    `event_data` what came with it, else both are NULL; x is NULL unless the user answered.
 
     ```basic
     HEAR age AS INTEGER WITH "How old are you?" RETRIES 2
@@ -61,6 +66,21 @@ class Hear(Step):
     user: 2
     bot: 42 and Green
     ```
+
+    ```basic
+    HEAR answer WITH "Pay now?" OR EVENT "paid" OR AFTER 10 MINUTES
+    IF event = "paid" THEN TALK "Thank you for ${event_data.amount}"
+    HEAR answer WITH "Still there?" OR EVENT "paid" OR AFTER 10 MINUTES
+    IF answer IS NULL AND event IS NULL THEN TALK "I have waited for long enough"
+    ```
+    ```chat
+    bot: Pay now?
+    event paid {"amount": 12}
+    bot: Thank you for 12
+    bot: Still there?
+    after 10 minutes
+    bot: I have waited for long enough
+    ```
     """
 
     target: Target | None
@@ -71,11 +91,19 @@ class Hear(Step):
     timeout: Expression | None
     unit_seconds: int
     retries: Expression | None
+    events: tuple[Expression, ...] = ()
+    after: Expression | None = None
+    after_unit_seconds: int = 1
 
     HEADS: ClassVar[tuple[str, ...]] = ("HEAR",)
     GRAMMAR: ClassVar[str] = """
         hear: "HEAR"i [target] hear_clause*
         ?hear_clause: hear_as | hear_with | hear_default | hear_timeout | hear_retries
+            | hear_or_event | hear_or_after
+        hear_or_event: _OR_EVENT expression
+        hear_or_after: _OR_AFTER expression [TIME_UNIT]
+        _OR_EVENT.5: /OR[ ]+(?:WAIT[ ]+FOR[ ]+)?EVENT(?=[ ]+(?:"|(?!(?:AND|OR|THEN|IS|IN|LIKE|MOD)(?!\\w))[\\w(]))/i
+        _OR_AFTER.5: /OR[ ]+AFTER(?=[ ]+(?:\\d|(?!(?:AND|OR|THEN|IS|IN|LIKE|MOD)(?!\\w))[\\w(]))/i
         hear_as: "AS"i expression ("," expression)*
             | "AS"i "MENU"i expression ("," expression)* -> hear_menu
         hear_with: "WITH"i expression
@@ -92,6 +120,8 @@ class Hear(Step):
         kind, choices, prompt = _kind_of(parsed)
         timeout = parsed.find("hear_timeout")
         unit = timeout.words()[0] if timeout and timeout.words() else "second"
+        after = parsed.find("hear_or_after")
+        events = [p for p in parsed.parts if isinstance(p, Parsed) and p.rule == "hear_or_event"]
         return cls(
             written.place,
             target,
@@ -102,6 +132,9 @@ class Hear(Step):
             parsed.expression_of("hear_timeout"),
             unit_seconds(unit),
             parsed.expression_of("hear_retries"),
+            tuple(p.expressions()[0] for p in events),
+            parsed.expression_of("hear_or_after"),
+            unit_seconds(after.words()[0]) if after and after.words() else 1,
         )
 
     def run(self, here: Here) -> Move:
@@ -110,14 +143,28 @@ class Hear(Step):
             return self.ask(here)
         match why.event:
             case MessageReceived() as message:
-                assert isinstance(why.wait, ForMessage)
-                return self.heard(here, message, why.wait)
+                return self.noted(self.heard(here, message, why.wait), None, None)
+            case EventPublished(name=name, data=data):
+                return self.noted(self.keep(here, None, (NO_BUTTONS,)), name, data)
+            case TimedOut() if any(isinstance(p, ForTime) and p.until <= here.now for p in parts_of(why.wait)):
+                return self.noted(self.keep(here, None, (NO_BUTTONS,)), None, None)
             case TimedOut():
                 if self.default is None:
                     raise ScriptError("nobody answered in time", "timeout")
-                return here.into(self.target, here.value(self.default))
+                return self.noted(here.into(self.target, here.value(self.default)), None, None)
             case _:
                 raise AssertionError("a HEAR asks no query")
+
+    def noted(self, move: Move, name: str | None, data: Value) -> Move:
+        """Return the move that also says which event ended the wait, where an event could."""
+        if not isinstance(move, Next) or not (self.events or self.after):
+            return move
+        return replace(move, sets=(Assignment("event", name), Assignment("event_data", data), *move.sets))
+
+    def assigns(self) -> Iterator[str]:
+        yield from Step.assigns(self)
+        if self.events or self.after:
+            yield from ("event", "event_data")
 
     def ask(self, here: Here) -> Move:
         """Open the question: say the prompt, show the choices, wait."""
@@ -127,18 +174,28 @@ class Hear(Step):
         if prompt:
             effects.append(Reply(prompt))
         tries = int(to_number(here.value(self.retries))) if self.retries else here.policy.hear_tries
-        return Await(
-            ForMessage(
-                prompt_id="",
-                type="menu" if choices else self.type,
-                prompt=prompt,
-                choices=choices,
-                tries_left=max(1, tries),
-                deadline=self.deadline(here),
-                secret=self.type in SECRET_TYPES,
-            ),
-            tuple(effects),
+        question = ForMessage(
+            prompt_id="",
+            type="menu" if choices else self.type,
+            prompt=prompt,
+            choices=choices,
+            tries_left=max(1, tries),
+            deadline=seconds_from(here, self.timeout, self.unit_seconds, "TIMEOUT"),
+            secret=self.type in SECRET_TYPES,
         )
+        others: list[Wait] = [ForEvent(name) for name in dict.fromkeys(self.event_names(here))]
+        after = seconds_from(here, self.after, self.after_unit_seconds, "OR AFTER")
+        if after is not None:
+            others.append(ForTime(after))
+        return Await(FirstOf((question, *others)) if others else question, tuple(effects))
+
+    def event_names(self, here: Here) -> Iterator[str]:
+        """Yield the names of the events that end the wait. Raises ScriptError for an empty one."""
+        for expression in self.events:
+            name = to_text(here.value(expression)).strip().lower()
+            if not name:
+                raise ScriptError("an event needs a name")
+            yield name
 
     def listed(self, here: Here) -> tuple[str, ...]:
         """Return the menu's choices; a list among them gives its items."""
@@ -148,21 +205,14 @@ class Hear(Step):
             choices += [to_text(v) for v in value] if isinstance(value, list) else [to_text(value)]
         return tuple(choices)
 
-    def deadline(self, here: Here) -> datetime | None:
-        """Return when the question times out. Raises ScriptError for a time that no calendar holds."""
-        if self.timeout is None:
-            return None
-        seconds = float(to_number(here.value(self.timeout))) * self.unit_seconds
-        if not 0 <= seconds <= TIMEOUT_SECONDS_MAX:
-            raise ScriptError("a TIMEOUT lies between 0 and a hundred years")
-        return here.now + timedelta(seconds=seconds)
-
-    def heard(self, here: Here, message: MessageReceived, wait: ForMessage) -> Move:
+    def heard(self, here: Here, message: MessageReceived, whole: Wait) -> Move:
         """Take the answer, or answer it with a sentence and wait again."""
+        wait = question_of(whole)
+        assert wait is not None, "only a question hears a message"
         if here.policy.reserved and not wait.secret:
             act = here.policy.reserved.get(message.content.strip().casefold())
             if act is not None:
-                return self.reserved(here, act, wait)
+                return self.reserved(here, act, wait, whole)
         if not message.content.strip() and not message.attachments and self.default is not None:
             return here.into(self.target, here.value(self.default))
         answer = check_answer(
@@ -180,11 +230,13 @@ class Hear(Step):
                 effects: tuple[Effect, ...] = (NO_BUTTONS, Shown(shown)) if wait.secret else (NO_BUTTONS,)
                 return self.keep(here, value, effects)
             case Rejected(sentence=sentence) if wait.tries_left > 1:
-                return Await(replace(wait, tries_left=wait.tries_left - 1), (Reply(sentence),))
+                again = replace(wait, tries_left=wait.tries_left - 1)
+                others = tuple(again if part is wait else part for part in parts_of(whole))
+                return Await(FirstOf(others) if len(others) > 1 else again, (Reply(sentence),))
             case Rejected():
                 return here.into(self.target, here.value(self.default) if self.default else "")
 
-    def reserved(self, here: Here, act: str, wait: ForMessage) -> Move:
+    def reserved(self, here: Here, act: str, wait: ForMessage, whole: Wait) -> Move:
         """Do what a reserved answer of the configuration does to the question."""
         match act:
             case "cancel":
@@ -192,10 +244,10 @@ class Hear(Step):
             case "restart":
                 return Return(ends="restart")
             case "help":
-                return Await(wait, (Reply(self.sentence(here, wait)),))
+                return Await(whole, (Reply(self.sentence(here, wait)),))
             case _:
                 buttons = tuple(Suggestion(c, c) for c in wait.choices if c != "*")
-                return Await(wait, (Reply(wait.prompt, buttons),) if wait.prompt else ())
+                return Await(whole, (Reply(wait.prompt, buttons),) if wait.prompt else ())
 
     def sentence(self, here: Here, wait: ForMessage) -> str:
         """Return the sentence that says what the question takes: the one an empty answer gets."""
@@ -216,6 +268,16 @@ class Hear(Step):
         """Store an accepted answer and go on."""
         sets = (here.assignment(self.target, value),) if self.target else ()
         return Next(sets=sets, effects=effects)
+
+
+def seconds_from(here: Here, length: Expression | None, unit_seconds: int, clause: str) -> datetime | None:
+    """Return the moment that a clause's length is away, or None. Raises ScriptError for one that no calendar holds."""
+    if length is None:
+        return None
+    seconds = float(to_number(here.value(length))) * unit_seconds
+    if not 0 <= seconds <= TIMEOUT_SECONDS_MAX:
+        raise ScriptError(f"a {clause} lies between 0 and a hundred years")
+    return here.now + timedelta(seconds=seconds)
 
 
 def _kind_of(parsed: Parsed) -> tuple[str, tuple[Expression, ...], Expression | None]:

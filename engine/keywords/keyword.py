@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import ClassVar, Self
 
-from engine.effects import Request
 from engine.errors import ScriptError
 from engine.events import RequestCompleted, TimedOut
 from engine.expressions import Expression
-from engine.steps import Await, Here, Misuse, Move, Parsed, Resumed, Step, Target, Written, unit_seconds
+from engine.keyword_requests import ask_for, unanswered
+from engine.steps import Here, Misuse, Move, Parsed, Resumed, Step, Target, Written, unit_seconds
 from engine.values import Value, to_number, to_text
-from engine.waits import ForRequest
 
 KEYWORD_SECONDS_MAX = 100 * 366 * 86_400  # a hundred years: beyond it dates overflow sooner or later
 
@@ -30,21 +28,30 @@ class Keyword(Step):
     arguments stand between commas (or blanks), clauses go by their words (`AS WITH TO FROM BY WHERE SET VALUES
     ORDER BY LIMIT AT USING DO TIMEOUT SUBJECT BODY DATA TEMPLATE FOR IN ON INTO …`, and any upper-case word behind
     an operand). A clause of one value is that value, of several a list; `k AS v` and `k = v` make an object; the
-    condition of a WHERE is its text. `TIMEOUT n [SECONDS|MINUTES|HOURS|DAYS]` says how long to wait for the answer;
+    condition of a WHERE is `{"text": …, "values": {…}}`, the values of the names in it.
+    `TIMEOUT n [SECONDS|MINUTES|HOURS|DAYS]` says how long to wait for the answer;
     without it the configuration does. When nobody has answered by then, it is a script error that ON ERROR and TRY
     can catch.
+
+    ```basic
+    receipt = SEND FILE "manual.pdf", "As promised" TO "ada@example.com"
+    TALK "Sent: ${receipt.id}"
+    ```
+    ```chat
+    given SEND FILE answers {"id": 7}
+    bot: Sent: 7
+    ```
 
     ```basic
     TRY
         SEND FILE "manual.pdf", "As promised" TIMEOUT 5 MINUTES
     CATCH e
-        TALK "The file did not go out."
+        TALK "Sorry: ${e}"
     END TRY
     ```
     ```chat
-    given SEND FILE never answers
-    after 5 minutes
-    bot: The file did not go out.
+    given SEND FILE fails: there is no manual.pdf
+    bot: Sorry: there is no manual.pdf
     ```
     """
 
@@ -88,19 +95,10 @@ class Keyword(Step):
             case Resumed(event=RequestCompleted(value=value)):
                 return here.into(self.into, value)
             case Resumed(event=TimedOut()):
-                raise ScriptError(
-                    f"nobody answered {self.words} within {_length(self.seconds(here))}: is a program running that "
-                    "takes it? docs/sql.md says how one takes and answers requests",
-                    "timeout",
-                )
+                raise unanswered(self.words, self.seconds(here))
             case _:
-                deadline = here.now + timedelta(seconds=self.seconds(here))
-                payload: Value = {
-                    "arguments": [here.value(e) for e in self.arguments],
-                    "clauses": self.values_of_clauses(here),
-                }
-                request = Request(self.words, payload, deadline=deadline)
-                return Await(ForRequest(self.words, deadline=deadline), (request,))
+                arguments = [here.value(e) for e in self.arguments]
+                return ask_for(here, self.words, arguments, self.values_of_clauses(here), self.seconds(here))
 
     def seconds(self, here: Here) -> float:
         """Return how long the answer is waited for. Raises ScriptError for a time that no calendar holds."""
@@ -143,11 +141,3 @@ def _pairs(parsed: Parsed) -> list[tuple[Expression, Expression]]:
             key, value = part.expressions()
             found.append((key, value))
     return found
-
-
-def _length(seconds: float) -> str:
-    for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        if seconds >= length and seconds % length == 0:
-            count = int(seconds // length)
-            return f"{count} {name}{'s' * (count != 1)}"
-    return f"{seconds:g} seconds"

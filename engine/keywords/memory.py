@@ -9,6 +9,7 @@ from engine.effects import Query
 from engine.errors import ScriptError
 from engine.events import QueryAnswered
 from engine.expressions import Expression
+from engine.pairs import named_value
 from engine.steps import NEXT, Ask, Here, Misuse, Move, Resumed, Step, Target, Written, constant_of
 from engine.values import to_text
 
@@ -17,7 +18,8 @@ SCOPES = ("session", "user")
 
 @dataclass(frozen=True, slots=True)
 class SetSession(Step):
-    """Keep a value for the session, beyond this script: `SET "session.k", v` or `SET "session.k" = v`.
+    """Keep a value for the session, beyond this script: `SET "session.k", v`, `SET "session.k" = v`,
+    `SET SESSION k, v`, `SET SESSION id, k, v` with the session's own id.
 
     ```basic
     SET "session.city", "Recife"
@@ -29,30 +31,35 @@ class SetSession(Step):
     ```
     """
 
+    session: Expression | None
     key: Expression
     value: Expression
 
     HEADS: ClassVar[tuple[str, ...]] = ('SET "', "SET SESSION")
     GRAMMAR: ClassVar[str] = """
-        set_session: "SET"i ["SESSION"i] expression "," expression
-            | "SET"i ["SESSION"i] STRING "=" expression -> set_session_equal
+        set_session: "SET"i ["SESSION"i] expression ["," expression ["," expression]]
+            | "SET"i "SESSION"i expression "AS"i expression
     """
 
     @classmethod
     def build(cls, written: Written) -> Self:
-        key, value = written.parsed.expressions()[:2]
-        return cls(written.place, key, value)
+        given = written.parsed.expressions()
+        session = given[0] if len(given) == 3 else None
+        key, value = named_value(given[-2:], 'SET "session.city", city')
+        return cls(written.place, session, key, value)
 
     def run(self, here: Here) -> Move:
         if isinstance(here.why, Resumed):
             return NEXT
+        check_own(self.session, here)
         key = session_key(to_text(here.value(self.key)))
         return Ask(Query("set_session_variable", (key, here.value(self.value))))
 
 
 @dataclass(frozen=True, slots=True)
 class GetSession(Step):
-    """Read what the session keeps: `x = GET "session.k"`, `x = GET SESSION "k"`. Absent is NULL.
+    """Read what the session keeps: `x = GET "session.k"`, `x = GET SESSION "k"`, `x = GET SESSION id, "k"`.
+    Absent is NULL.
 
     ```basic
     seen = GET "session.seen"
@@ -63,32 +70,47 @@ class GetSession(Step):
     ```
     """
 
+    session: Expression | None
     key: Expression
     into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ('GET "', "GET SESSION")
     GRAMMAR: ClassVar[str] = """
-        get_session: "GET"i ["SESSION"i] expression
+        get_session: "GET"i expression
+            | "GET"i "SESSION"i expression ["," expression] -> get_session_named
     """
     RESULT: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
-        key = written.parsed.expressions()[0]
+        *session, key = written.parsed.expressions()
         text = constant_of(key)
-        if isinstance(text, str) and ("/" in text or ("." in text and text.split(".")[0].lower() not in SCOPES)):
+        is_named = written.parsed.rule == "get_session_named"
+        if (
+            not is_named
+            and isinstance(text, str)
+            and ("/" in text or ("." in text and text.split(".")[0].lower() not in SCOPES))
+        ):
             raise Misuse(
                 "this version reads only variables of the session with GET, not the web or files",
                 'for example: x = GET "session.city"',
             )
-        return cls(written.place, key, written.into)
+        return cls(written.place, session[0] if session else None, key, written.into)
 
     def run(self, here: Here) -> Move:
         match here.why:
             case Resumed(event=QueryAnswered(value=value)):
                 return here.into(self.into, value)
             case _:
+                check_own(self.session, here)
                 return Ask(Query("get_session_variable", (session_key(to_text(here.value(self.key))),)))
+
+
+def check_own(session: Expression | None, here: Here) -> None:
+    """Raise ScriptError where a statement names another session than its own."""
+    named = to_text(here.value(session)) if session is not None else ""
+    if named not in ("", here.moment.session_id):
+        raise ScriptError(f"a script reaches the variables of its own session, and “{named}” is another one")
 
 
 def session_key(text: str) -> str:
@@ -119,13 +141,12 @@ class SetBotMemory(Step):
 
     HEADS: ClassVar[tuple[str, ...]] = ("SET BOT MEMORY",)
     GRAMMAR: ClassVar[str] = """
-        set_bot_memory: "SET"i "BOT"i "MEMORY"i expression ("," | "AS"i) expression
-            | "SET"i "BOT"i "MEMORY"i STRING "=" expression -> set_bot_memory_equal
+        set_bot_memory: "SET"i "BOT"i "MEMORY"i expression [("," | "AS"i) expression]
     """
 
     @classmethod
     def build(cls, written: Written) -> Self:
-        key, value = written.parsed.expressions()[:2]
+        key, value = named_value(written.parsed.expressions(), 'SET BOT MEMORY "open", TRUE')
         return cls(written.place, key, value)
 
     def run(self, here: Here) -> Move:

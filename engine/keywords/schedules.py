@@ -222,7 +222,7 @@ class ScheduleBlock(Step):
             return Return(ends="conversation")
         if here.memo is True:  # this is the execution that the block's time has begun
             return Enter(0)
-        variables = {name: value for name, value in here.visible().items() if not name.startswith("$")}
+        variables = here.everything()
         when = _later(here, self.length, self.unit_seconds)
         return _request(when, script=self.place.script, block=self.place.number, variables=variables)
 

@@ -15,7 +15,7 @@ with recursive lanes (kind, lane) as (
     from lanes l left join unnest($4::text[], $5::integer[]) as known (lane, room) on known.lane = l.lane
     where (l.kind = any ($2::text[]) or $2::text[] is null and l.kind <> 'approval') and coalesce(known.room, $6) > 0
 ), picked as materialized (
-    select p.id from ours o
+    select p.id, o.lanes from ours o
     cross join lateral (
         select r.id, r.not_before from workflow_requests r
         where r.status = 'pending' and r.kind = o.kind and r.lane = o.lane and r.not_before <= workflow_now()
@@ -30,4 +30,5 @@ with recursive lanes (kind, lane) as (
 )
 update workflow_requests r set status = 'taken', taken_by = $1, lease_until = null, attempts = r.attempts + 1
 from picked where r.id = picked.id
-returning r.id, r.execution_id, r.number, r.bot_id, r.session_id, r.kind, r.payload, r.attempts, r.deadline, workflow_now() as now
+returning r.id, r.execution_id, r.number, r.bot_id, r.session_id, r.kind, r.payload, r.attempts, r.deadline, r.created_at,
+    workflow_now() as now, picked.lanes

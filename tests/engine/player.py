@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,7 @@ from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
 from engine.effects import Effect, Log, Query, Reply, Request
 from engine.events import (
+    ChildEnded,
     Event,
     EventPublished,
     MessageReceived,
@@ -44,7 +45,7 @@ from engine.policy import Policy
 from engine.state import ExecutionState, decode_state, encode_state
 from engine.stepper import Continue, Done, Suspend, advance, deliver
 from engine.values import Value
-from engine.waits import ForEvent, ForRequest, deadline_of, parts_of, question_of
+from engine.waits import ForChildren, ForEvent, ForRequest, deadline_of, parts_of, question_of
 
 Answer = Callable[[Query], Value]
 
@@ -72,6 +73,8 @@ class Player:
     givens: Givens = field(default_factory=Givens)
     requests: dict[int, Request] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    events: list[EventPublished] = field(default_factory=list)  # that nobody has had
+    children: dict[int, ChildEnded] = field(default_factory=dict)  # that have ended
     shown_kinds: frozenset[str] = frozenset()  # the kinds of request that the transcript shows
 
     def __post_init__(self) -> None:
@@ -112,6 +115,8 @@ class Player:
 
     def answer(self, query: Query) -> Event:
         try:
+            if query.name in ("publish_event", "start_child", "approval_link"):
+                return QueryAnswered(getattr(self, query.name)(*query.arguments))
             if query.name in self.queries:
                 return QueryAnswered(self.queries[query.name](query))
             if query.name in ("set_schedule", "clear_schedule"):
@@ -128,9 +133,13 @@ class Player:
     def outcome(self) -> Event | None:
         """Return what ends the wait at once, without anybody's doing: the answer of a request that a line gives.
 
-        Waits for children are not played here. Approvals wait for a line that decides.
+        An event that came early is one, and a child that has ended. Approvals wait for a line that decides.
         """
         for part in parts_of(self.state.wait):
+            if isinstance(part, ForEvent) and (early := self.take_event(part.name)) is not None:
+                return early
+            if isinstance(part, ForChildren) and (ended := self.take_child(part.children)) is not None:
+                return ended
             request = self.requests.pop(part.number, None) if isinstance(part, ForRequest) else None
             if request is None:
                 continue
@@ -168,24 +177,61 @@ class Player:
                 self.decide(driver)
 
     def publish(self, event: Publishes) -> None:
-        """Publish an event: whoever waits for it hears it."""
-        if any(isinstance(p, ForEvent) and p.name == event.name.lower() for p in parts_of(self.state.wait)):
-            self.state = deliver(self.state, EventPublished(event.name.lower(), event.data))
+        """Publish an event: whoever waits for it hears it, now or later."""
+        self.publish_event(event.name.lower(), event.data)
+        early = self.outcome()
+        if early is not None:
+            self.state = deliver(self.state, early)
             self.run()
+
+    def publish_event(self, name: str, data: Value) -> None:
+        self.events.append(EventPublished(name, data))
+
+    def take_event(self, name: str) -> EventPublished | None:
+        found = next((e for e in self.events if e.name == name), None)
+        if found is not None:
+            self.events.remove(found)
+        return found
+
+    def start_child(self, target: str, variables: dict[str, Value], procedure: str = "") -> int:
+        """Run a branch to its end: it shares transcript, memory and events."""
+        if not procedure:
+            raise Refused(f"There is no bot and no script '{target}'.")
+        child = replace(self, done=None, children={})
+        child.state = begin(self.plan, variables, procedure=procedure)
+        child.run()
+        assert child.done is not None, "a branch that waits is not played here"
+        number = len(self.children) + 1
+        failure = child.done.failure
+        status = "failed" if failure else "completed"
+        self.children[number] = ChildEnded(number, status, child.done.value, str(failure or ""))
+        return number
+
+    def take_child(self, numbers: tuple[int, ...]) -> ChildEnded | None:
+        return next((self.children.pop(n) for n in numbers if n in self.children), None)
+
+    def approval_link(self, number: int) -> dict[str, Value]:
+        return {"token": f"token-{number}", "link": None, "mail": False, "timeout": 0}
 
     def decide(self, decision: Decides) -> None:
         """Answer the open approval."""
         for part in parts_of(self.state.wait):
             if isinstance(part, ForRequest) and part.kind == "approval":
                 answer: Value = {
-                    "decision": "approved" if decision.approved else "rejected",
-                    "by": decision.by,
-                    "comment": decision.comment,
+                    "approved": decision.approved,
+                    "approver": decision.by or self.asked_alone(part.number),
+                    "comment": decision.comment or None,
                 }
                 self.state = deliver(self.state, RequestCompleted(part.number, answer))
                 self.run()
                 return
         self.transcript.append("# no approval is open")
+
+    def asked_alone(self, number: int) -> Value:
+        """Return whom an approval was put to, where it was one person."""
+        request = self.requests.get(number)
+        people = request.payload.get("people") if request and isinstance(request.payload, dict) else None
+        return people[0] if isinstance(people, list) and len(people) == 1 else None
 
     def say(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.beginning import begin
 from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
 from engine.effects import Keep, Query, Reply, Request
@@ -19,7 +20,6 @@ from engine.expressions import Moment
 from engine.keywords.llm import Llm, Rewrite
 from engine.policy import Policy
 from engine.state import decode_state, encode_state
-from engine.beginning import begin
 from engine.stepper import Continue, Done, Suspend, advance, deliver
 from engine.values import Value
 from engine.waits import ForChildren, ForRequest, deadline_of

@@ -38,7 +38,7 @@ async def signals(store: Store) -> list[Signal]:
 
 
 async def take(requests: RequestStore, limit: int = 10, **rooms: int) -> list[UUID]:
-    taken = await requests.take(None, limit, {"": 100, **rooms}, 100, [])
+    taken, _ = await requests.take(None, limit, {"": 100, **rooms}, 100, [])
     return [item.request.id for item in taken]
 
 
@@ -217,13 +217,13 @@ async def test_no_host_is_behind_anothers_backlog(store: Store, requests: Reques
     taken = set(await take(requests, 4))
     assert len(taken & set(slow)) == 2 and set(quick) <= taken | first, "each has its share of the batch"
     bot = await connection.fetchval("select bot_id from workflow_requests limit 1")
-    assert await requests.take(None, 10, {}, 100, [bot]) == [], "a bot that has no room"
-    assert await requests.take(["llm"], 10, {}, 100, []) == []
+    assert await requests.take(None, 10, {}, 100, [bot]) == ([], 0), "a bot that has no room"
+    assert await requests.take(["llm"], 10, {}, 100, []) == ([], 0)
 
 
 async def test_what_is_given_back_was_never_begun(store: Store, requests: RequestStore, connection: Connection) -> None:
     made = await requesting(store, connection, "http")
-    [taken] = await requests.take(None, 1, {}, 1, [])
+    [taken], _ = await requests.take(None, 1, {}, 1, [])
     await requests.give_back([taken.request], ["host"])
     row = await connection.fetchrow(ROW, made)
     assert row is not None and (row["status"], row["attempts"], row["lane"]) == ("pending", 0, "host")
@@ -302,7 +302,7 @@ async def test_the_operators_ways_out_of_doubt(store: Store, requests: RequestSt
         ("completed", ""),
         ("failed", "An operator ended the request."),
     }
-    [again] = await requests.take(None, 5, {}, 5, [])
+    [again], _ = await requests.take(None, 5, {}, 5, [])
     assert (again.request.id, again.request.attempt) == (made[0], 2)
 
 
@@ -313,7 +313,7 @@ async def test_an_execution_that_ends_gives_up_what_it_asked_for(
     await connection.execute(
         "update workflow_requests set not_before = not_before + interval '1 h' where id = $1", pending
     )
-    [held] = await requests.take(None, 5, {}, 5, [])
+    [held], _ = await requests.take(None, 5, {}, 5, [])
     assert await requests.list_lost([held.request]) == []
     await connection.execute("select workflow_cancel(execution_id) from workflow_requests")
     assert await requests.list_lost([held.request]) == [taken]

@@ -1,0 +1,67 @@
+"""ON EVENT: handlers that run while a script waits, and the wait that goes on when they have ended.
+
+A part of the stepper: nothing else calls it, and it changes the stepper's own copy of a state.
+
+States of a handler: *set* (its event is among what every wait of the execution waits for), *running* (a frame above
+the one that waited holds the interrupted wait; no handler is waited for, so what comes meanwhile is kept for later),
+*gone* (its script has ended, or another handler of that event took its place).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.events import EventPublished
+from engine.plan import Procedure
+from engine.state import ExecutionState, Frame
+from engine.steps import Resumed
+from engine.values import Value
+from engine.waits import ForEvent, Wait, own_wait, parts_of
+
+
+def handler_of(why: Resumed) -> ForEvent | None:
+    """Return the wait whose handler an event is for; None where the waiting step takes it itself."""
+    event = why.event
+    if not isinstance(event, EventPublished):
+        return None
+    found = next((p for p in parts_of(why.wait) if isinstance(p, ForEvent) and p.name == event.name), None)
+    return found if found is not None and found.handler else None
+
+
+def interrupt(state: ExecutionState, procedure: Procedure, why: Resumed) -> None:
+    """Put the handler of an event above what waits; its script's variables hold the event."""
+    assert isinstance(why.event, EventPublished)
+    name, data = why.event.name, why.event.data
+    base = max(i for i, frame in enumerate(state.frames) if name in frame.handlers)
+    owner = state.frames[base]
+    owner.handlers = {**owner.handlers, name: (procedure.name, 0)}
+    given: dict[str, Value] = {"event": name, "event_data": data}
+    owner.variables.update(given)
+    frame = Frame(procedure.name, procedure.first, {}, base)
+    frame.resume_errors = owner.resume_errors
+    frame.interrupted = own_wait(why.wait)
+    state.frames.append(frame)
+
+
+def handled(state: ExecutionState, own: tuple[Wait, ...]) -> list[Wait]:
+    """Return the waits for events that run a handler: none while one runs, nor for what the step waits for."""
+    if state.interrupted is not None:
+        return []
+    taken = {part.name for part in own if isinstance(part, ForEvent)}
+    waits: list[Wait] = []
+    for frame in reversed(state.frames):
+        for name, (procedure, number) in frame.handlers.items():
+            if name not in taken:
+                wait = numbered(state, ForEvent(name, None, number, procedure))
+                frame.handlers = {**frame.handlers, name: (procedure, wait.number)}
+                waits.append(wait)
+                taken.add(name)
+    return waits
+
+
+def numbered(state: ExecutionState, wait: ForEvent) -> ForEvent:
+    """Return a wait for an event with a number of its own."""
+    if wait.number:
+        return wait
+    state.requested += 1
+    return replace(wait, number=state.requested)
