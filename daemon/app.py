@@ -22,6 +22,7 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
+from daemon.files import Files
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
@@ -32,15 +33,21 @@ from daemon.performing import Performer
 from daemon.plans import Plans
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
-from daemon.settings import Settings, SqlTool
+from daemon.schedules import Schedules
+from daemon.settings import HttpTool, Settings, SqlTool
+from daemon.sources import Sources
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
+from daemon.store_deploy import DeployStore
 from daemon.store_operators import OperatorStore
 from daemon.store_requests import RequestStore
+from daemon.store_schedules import ScheduleStore
+from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 from engine.policy import Policy
+from engine.values import Value
 
 METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
@@ -65,7 +72,17 @@ def policy_of(settings: Settings) -> Policy:
         language=language,
         sentences=sentences,
         reserved={answer.strip().casefold(): act for act, said in hear.reserved.items() for answer in said},
+        tools_in_doubt={
+            n.lower(): t.in_doubt for n, t in settings.tools.items() if isinstance(t, HttpTool) and t.in_doubt
+        },
     )
+
+
+def data_manner(settings: Settings) -> dict[str, Value]:
+    """Return how data keywords run, as the function workflow_data takes it."""
+    data = settings.data
+    zone = settings.scripts.time_zone
+    return {"prefix": data.schema_prefix, "role": data.role, "rows_max": data.rows_max, "zone": zone}
 
 
 class Daemon:
@@ -108,6 +125,10 @@ class Daemon:
             may_write=self.partitions.may_write,
         )
         self.supervisor = self._make_supervisor()
+        zone = ZoneInfo(settings.scripts.time_zone)
+        schedules = ScheduleStore(connections.looking)
+        self.schedules = Schedules(schedules, settings.schedules, zone, metrics, self._chance())
+        self.sources = Sources(DeployStore(connections.looking), settings, metrics, self._chance())
         self.listener = Listener(
             connections.listen,
             self.store,
@@ -116,6 +137,7 @@ class Daemon:
             heartbeat_seconds=settings.daemon.heartbeat_seconds,
             on_wake=self.supervisor.wake,
             on_due=self.supervisor.due_bell.ring,
+            on_change={"schedules": self.schedules.bell.ring, "sources": self.sources.bell.ring},
             on_listen=self.look,
         )
         self.requests = self._make_requests(performers)
@@ -139,6 +161,12 @@ class Daemon:
             self._chance(),
             connections_max=settings.database.pool_max,
             tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
+            files=Files(
+                Path(settings.data.files_directory or settings.scripts_dir),
+                bytes_max=settings.data.file_bytes_max,
+                rows_max=settings.data.rows_max,
+            ),
+            data=data_manner(settings),
             may_write=self.partitions.may_write,
         )
         return Supervisor(
@@ -195,14 +223,16 @@ class Daemon:
         self, scripts: Path | Mapping[str, str], bot_id: UUID = EVERY_BOT, *, withdraw: bool = False
     ) -> Deployment:
         """Compile and store scripts; see daemon.deploy."""
-        pool = self.connections.looking
-        return await deploy(self.store, pool, scripts, self.settings, bot_id=bot_id, withdraw=withdraw)
+        store = DeployStore(self.connections.looking)
+        return await deploy(store, scripts, self.settings, bot_id=bot_id, withdraw=withdraw)
 
     def look(self) -> None:
         """Look for messages and for what is due now, as a sweep does: the clock may have been moved."""
         self.supervisor.sweep()
         self.supervisor.wake(None)
         self.supervisor.due_bell.ring()
+        self.schedules.bell.ring()
+        self.sources.bell.ring()
         self.requests.sweep()
 
     async def idle(self) -> None:
@@ -214,14 +244,27 @@ class Daemon:
                 due = await self.store.fetch_due(supervisor.held_due, 1)
                 signals = await self.store.fetch_signals(supervisor.held, 1)
                 told = await self.store.tell_events(supervisor.events_awaited)
-                if not messages and not due and not signals and not told and not self._moving():
+                fires = await self.schedules.due() or await self.sources.due()
+                if not (messages or due or signals or told or fires or self._moving()):
                     return
                 self.look()
             await asyncio.sleep(IDLE_POLL_SECONDS)
 
     def _moving(self) -> bool:
-        looking = self.fetcher.looking or self.scheduler.looking or self.requests.moving
-        return looking or self.supervisor.busy or not self.committer.idle or not self.partitions.owned
+        looking = self.fetcher.looking or self.scheduler.looking or self.schedules.looking
+        return (
+            looking
+            or self.requests.moving
+            or self.supervisor.busy
+            or not self.committer.idle
+            or not self.partitions.owned
+        )
+
+    async def keep_settings(self) -> None:
+        """Have the database know what its own functions need of the configuration."""
+        approvals, mail = self.settings.approvals, self.settings.mail
+        mails = bool(mail.host and approvals.url)
+        await self.store.keep_approval_settings(approvals.url, approvals.timeout_seconds, mails, approvals.secret)
 
     # ── life ──
 
@@ -234,6 +277,8 @@ class Daemon:
             "listener": self.listener.run,
             "fetcher": self.fetcher.run,
             "scheduler": self.scheduler.run,
+            "schedules": self.schedules.run,
+            "sources": self.sources.run,
             "requests": self.requests.run,
             "gauges": self._measure,
             "lag": lambda: measure_loop_lag(self.metrics),
@@ -246,7 +291,7 @@ class Daemon:
         """End gracefully, within `stop_seconds_max`; what is not committed by then did not happen."""
         self.readiness.hold("stop", "The daemon is stopping.")
         await self._stop_requests()
-        await self._cancel("fetcher", "scheduler", "listener", "gauges", "lag", "readiness")
+        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "lag", "readiness")
         self.supervisor.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
@@ -363,8 +408,10 @@ async def run_daemon(
         readiness = readiness or Readiness()
         metrics = metrics or create_metrics()
         if performers is None:
-            performers = await stack.enter_async_context(open_performers(settings))
+            find_script = ToolStore(connections.looking).find_script
+            performers = await stack.enter_async_context(open_performers(settings, metrics, find_script))
         daemon = Daemon(settings, connections, metrics, readiness, random, owner or owner_name(), performers)
+        await daemon.keep_settings()
         async with asyncio.TaskGroup() as tasks:
             daemon.start(tasks)
             try:

@@ -16,13 +16,15 @@ import structlog
 
 from daemon.backoff import Backoff
 from daemon.committer import COMMITTED, STALE, Committer, Outcome, Refused
+from daemon.files import READ_FILE, Files
 from daemon.rows import LoadedExecution
 from daemon.store import Store
 from daemon.store_faults import Fault, fault_of
-from daemon.store_transaction import TOOL, TurnTransaction
+from daemon.store_transaction import DATA, TOOL, TurnTransaction
 from daemon.turns import Asks, Ran, Running
 from engine.effects import Query
 from engine.events import Event, QueryFailed
+from engine.values import Value
 
 ATTEMPTS_MAX = 10  # with the pauses between them about a quarter of a minute
 RETRY_SECONDS_FIRST = 0.02
@@ -51,14 +53,19 @@ class Asking:
         *,
         connections_max: int,
         tools: Mapping[str, str],
+        files: Files,
+        data: Mapping[str, Value],
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`tools` maps the configured names, in lower case, to PostgreSQL functions."""
+        """`tools` maps the configured names, in lower case, to PostgreSQL functions; `data` is how data keywords
+        run, as workflow_data takes it: prefix, role, rows_max, zone."""
         self._store = store
         self._committer = committer
         self._random = random
         self._places = anyio.Semaphore(connections_max)
         self._tools = tools
+        self._files = files
+        self._data = dict(data)
         self._may_write = may_write
 
     async def run(self, asks: Asks, again: Callable[[], Running]) -> tuple[Ran | None, Outcome]:
@@ -110,4 +117,8 @@ class Asking:
             if function is None:
                 return QueryFailed(f"There is no tool {name} in the configuration of this daemon.", "tool")
             query = Query(TOOL + function, query.arguments)
+        elif query.name == READ_FILE:
+            return await self._files.answer(query, row)
+        elif query.name.startswith(DATA):
+            query = Query(query.name, (*query.arguments, self._data))
         return await transaction.ask(query, row)

@@ -190,6 +190,8 @@ def _lines(text: str) -> list[str]:
 def asked_of(kind: str, payload: Mapping[str, Value]) -> Asks:
     """Return a request as a line of a conversation tells it."""
     match kind:
+        case "http" if "tool" in payload:
+            return Asks(kind, f"{_text(payload['tool'])} {_json(payload.get('arguments'))}")
         case "http":
             body = payload.get("body")
             told = "" if body is None else f" {body if isinstance(body, str) else _json(body)}"

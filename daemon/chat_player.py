@@ -99,9 +99,22 @@ class _Player:
                 await self.hear(text)
             case TimePasses():
                 await self.wait(driver)
-            case Publishes() | Decides():
+            case Publishes(name=name, data=data):
                 self.actual.append(driver)
-                self.actual.append(Remark("this version plays no events and no approvals"))
+                await self.daemon.clients.publish(name, data, self.bot)
+                await self.settle()
+            case Decides():
+                self.actual.append(driver)
+                await self.decide(driver)
+                await self.settle()
+
+    async def decide(self, decision: Decides) -> None:
+        """Answer the approval that is open longest."""
+        for approval in await self.daemon.operators.list_approvals(self.session):
+            made = "approve" if decision.approved else "reject"
+            await self.daemon.clients.approve(approval.token, made, decision.by or None, decision.comment or None)
+            return
+        self.actual.append(Remark("no approval is open"))
 
     async def hear(self, text: str) -> None:
         self.actual.append(UserSays(text))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
+from daemon.folders import BotFolder, read_folder
 from daemon.rows import StoredPlan
 from daemon.settings import Settings
-from daemon.store import EVERY_BOT, Pool, Store
-from daemon.store_deploy import store_scripts
+from daemon.store import EVERY_BOT
+from daemon.store_deploy import BotPlans, DeployStore
 from daemon.version import stepwell_version
 from engine.codec import encode_plan
 from engine.compiler import compile_script
@@ -21,9 +22,6 @@ from engine.declarations import declarations
 from engine.errors import CompileError, Problem
 from engine.plan import Plan
 from engine.tools import tool_of
-
-SUFFIX = ".bas"
-SOURCE_BYTES_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +39,12 @@ class Deployment:
         return any(p.severity == "error" for p in self.problems)
 
 
-def read_sources(directory: Path) -> dict[str, str]:
-    """Return every script below a folder by its path from there, with forward slashes.
-
-    Raises OSError where the folder cannot be read, CompileError for a file that is not UTF-8 or too long.
-    """
-    sources, problems = {}, []
-    if not directory.is_dir():
-        raise NotADirectoryError(f"{directory} is not a folder of scripts")
-    for path in sorted(directory.rglob(f"*{SUFFIX}")):
-        name = path.relative_to(directory).as_posix()
-        if any(part.startswith(".") for part in Path(name).parts) or not path.is_file():
-            continue
-        raw = path.read_bytes()
-        try:
-            if len(raw) > SOURCE_BYTES_MAX:
-                message = f"The script has {len(raw):,} bytes; at most {SOURCE_BYTES_MAX:,} are accepted."
-                problems.append(Problem(name, 1, 1, message))
-            sources[name] = raw.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = raw.count(b"\n", 0, error.start) + 1
-            problems.append(Problem(name, line, 1, "The file is not UTF-8.", "Save it as UTF-8."))
-    if problems:
-        raise CompileError(problems)
-    return sources
-
-
-def compile_sources(sources: Mapping[str, str], settings: Settings) -> Deployment:
-    """Compile every script; the plan of each holds the scripts that it calls."""
+def compile_sources(sources: Mapping[str, str], settings: Settings, scripts: Iterable[str] | None = None) -> Deployment:
+    """Compile every script, or those named; the plan of each holds the scripts that it calls."""
     plans: list[Plan] = []
     problems: dict[Problem, None] = {}  # a script that two others call has its errors once
     injected = frozenset(n.lower() for n in settings.scripts.injected_names)
-    for script in sources:
+    for script in sources if scripts is None else scripts:
         try:
             plan = compile_script(
                 script,
@@ -98,35 +70,55 @@ def tool_json(plan: Plan) -> str | None:
     return msgspec.json.encode(told).decode()
 
 
+def stored_plans(plans: Iterable[Plan]) -> tuple[StoredPlan, ...]:
+    """Return plans as they are stored."""
+    version = stepwell_version()
+    return tuple(
+        StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version, tool_json(p), declarations(p))
+        for p in plans
+    )
+
+
 async def deploy(
-    store: Store,
-    pool: Pool,
+    store: DeployStore,
     scripts: Path | Mapping[str, str],
     settings: Settings,
     *,
     bot_id: UUID = EVERY_BOT,
     withdraw: bool = False,
+    declare: bool = True,
 ) -> Deployment:
-    """Compile a folder of scripts, or sources by path, and store them in one transaction.
+    """Compile a folder of scripts, or sources by path, and store them in one transaction: all of them or none.
 
-    With `withdraw`, scripts of the bot that are not among them can no longer be started. Executions under way
-    keep their plans. Raises what read_sources and the database raise.
+    A folder may hold the folders of several bots; the rest is for `bot_id`. With `withdraw`, scripts that an earlier
+    folder brought to these bots and that are not among them can no longer be started. Executions under way keep
+    their plans. Without `declare`, no schedule or webhook of theirs is registered. Raises what read_folder and the
+    database raise.
     """
     try:
-        sources = await asyncio.to_thread(read_sources, scripts) if isinstance(scripts, Path) else scripts
+        folders = (
+            await asyncio.to_thread(read_folder, scripts)
+            if isinstance(scripts, Path)
+            else (BotFolder("", "", dict(scripts)),)
+        )
     except CompileError as error:
         return Deployment((), error.problems)
-    # In a thread: the grammar's tables take a second of CPU, and conversations must not wait for it.
-    compiled = await asyncio.to_thread(compile_sources, sources, settings)
-    if compiled.refused:
-        return Deployment((), compiled.problems)
-    version = stepwell_version()
-    rows = [
-        StoredPlan(p.hash, p.script, p.mode, encode_plan(p), dict(p.sources), version, tool_json(p), declarations(p))
-        for p in compiled.plans
-    ]
-    gone: set[str] = set()
-    if withdraw:
-        gone = {s.script for s in await store.list_scripts() if s.bot_id == bot_id} - set(sources)
-    stored = await store_scripts(pool, rows, bot_id, gone)
-    return Deployment(compiled.plans, compiled.problems, stored.changed, stored.withdrawn)
+    plans: list[Plan] = []
+    problems: dict[Problem, None] = {}
+    deployed: list[BotPlans] = []
+    for folder in folders:
+        bot = await store.find_bot(folder.name) if folder.name else bot_id
+        if bot is None:
+            hint = "Make it there, or name the folder as it is named there."
+            told = Problem(folder.prefix.rstrip("/"), 0, 0, f"The table bots has no bot “{folder.name}”.", hint)
+            problems[told] = None
+            continue
+        # In a thread: the grammar's tables take a second of CPU, and conversations must not wait for it.
+        compiled = await asyncio.to_thread(compile_sources, folder.sources, settings)
+        problems.update(dict.fromkeys(replace(p, file=folder.prefix + p.file) for p in compiled.problems))
+        plans += compiled.plans
+        deployed.append(BotPlans(bot, stored_plans(compiled.plans), withdraw=withdraw, declare=declare))
+    if any(p.severity == "error" for p in problems):
+        return Deployment((), tuple(problems))
+    stored = await store.store(deployed)
+    return Deployment(tuple(plans), tuple(problems), stored.changed, stored.withdrawn)

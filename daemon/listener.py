@@ -10,7 +10,7 @@ LISTEN comes a sweep, because what was notified before it was heard by nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Any, TypeAlias
 
@@ -47,10 +47,12 @@ class Listener:
         heartbeat_seconds: float,
         on_wake: Callable[[int | None], None],
         on_due: Callable[[], None],
+        on_change: Mapping[str, Callable[[], None]],
         on_listen: Callable[[], None],
     ) -> None:
         """`on_wake` is told the partition of every notification, `on_due` that an execution of it is due (its
-        number has a sign then), `on_listen` that LISTEN was just done.
+        number has a sign then), `on_listen` that LISTEN was just done. `on_change` has what is called for
+        payloads that stand for no partition: schedules or sources have changed.
 
         A half-dead connection is found after at most two `heartbeat_seconds`.
         """
@@ -61,6 +63,7 @@ class Listener:
         self._heartbeat_seconds = heartbeat_seconds
         self._on_wake = on_wake
         self._on_due = on_due
+        self._on_change = on_change
         self._on_listen = on_listen
         self._connection: asyncpg.Connection[Any] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -129,6 +132,9 @@ class Listener:
         """Pass a notification on. Called by asyncpg, which only logs what is raised here."""
         try:
             self._metrics.notifications.inc()
+            if (changed := self._on_change.get(str(payload))) is not None:
+                changed()
+                return
             if str(payload).startswith("+"):
                 self._on_due()
             self._on_wake(int(str(payload)))

@@ -8,6 +8,7 @@ attempt is not ours any more. What the database refuses is stored apart from the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import structlog
@@ -113,11 +114,15 @@ class Answers:
                 await self._settle([answer])
             return
         [answer] = batch
-        if answer.outcome != "done":
-            raise error
         log.warning("answer_refused", request=str(answer.id), error=str(error))
-        text = storable(f"The answer cannot be kept: {error}.")
-        await self._settle([Answer(answer.id, answer.attempt, "failed", error=text, kind="limit")])
+        if answer.outcome == "done":
+            text = storable(f"The answer cannot be kept: {error}.")
+            plain = Answer(answer.id, answer.attempt, "failed", error=text, kind="limit")
+        elif answer.otherwise:
+            plain = replace(answer, result_json=b"null", otherwise=False)
+        else:
+            raise error
+        await self._settle([plain])
 
 
 def storable(text: str) -> str:

@@ -280,7 +280,8 @@ class Requests:
         began = perf_counter()
         answer = await self._perform(attempt, performer, seconds)
         self._metrics.attempt_seconds.observe(perf_counter() - began)
-        self._limits.leave(attempt.lane, attempt.request.bot_id)
+        well = None if answer.outcome == "failed" else answer.outcome == "done"
+        self._limits.leave(attempt.lane, attempt.request.bot_id, answered=well)
         attempt.answered = True
         attempt.task = None
         self._answers.add(answer)
@@ -308,7 +309,7 @@ class Requests:
             answer = self._failed(attempt, outcome, failed.message, failed.kind, pause)
             return self._with_otherwise(answer, failed)
         except TimeoutError:
-            message = f"There was no answer within {seconds:.0f} seconds."
+            message = f"There was no answer within {seconds:g} seconds."
             return self._failed(attempt, "unsure", message, "timeout", self._pause(request.attempt, None))
         except ScriptError as error:
             return self._failed(attempt, "failed", f"The answer cannot be kept: {error.message}", error.kind)

@@ -152,6 +152,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """What an operator's action did to a request: as Outcome does for executions."""
+
+    changed: bool
+    status: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListedExecution:
     """An execution in a list. `start_order` is the key of the next page."""
 
@@ -213,6 +222,22 @@ class TakenReply:
     suggestions: list[dict[str, Value]] | None
     recipient: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An open approval: who is asked for what until when, the token that decides and the link with it."""
+
+    id: UUID
+    execution_id: UUID
+    session_id: UUID | None
+    workflow: str | None
+    text: str | None
+    people: list[str]
+    token: str
+    link: str | None
+    created_at: datetime
+    deadline: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,12 +36,13 @@ from daemon.settings_sources import (
     read_file,
     read_flags,
 )
-from daemon.settings_tools import HttpTool, SqlTool, Tool, convert_tool, show_tool
+from daemon.settings_tools import HttpTool, McpTool, SqlTool, Tool, convert_server, convert_tool, show_tool
 from daemon.settings_words import expected, shown
-from daemon.settings_world import MailAccount
+from daemon.settings_world import MailAccount, McpServer
 
 __all__ = [
     "HttpTool",
+    "McpTool",
     "Settings",
     "SettingsError",
     "SqlTool",
@@ -81,6 +82,9 @@ class Settings(Sections, frozen=True, forbid_unknown_fields=True):
                 values[key] = {name: masked_account(account) for name, account in self.mail.accounts.items()}
         for name, tool in self.tools.items():
             values[f"tools.{name}"] = show_tool(tool)
+        del values["mcp.servers"]
+        for name, server in self.mcp.servers.items():
+            values[f"mcp.servers.{name}"] = show_tool(server)
         return values
 
     @property
@@ -233,6 +237,10 @@ def _type_of(key: str, types: Mapping[str, Any]) -> Any:
         return types[key]
     if table == "tools":
         return Tool
+    if table == "mcp.servers":
+        return McpServer
+    if table == "llm.models":
+        return str
     if table == "mail.accounts":
         return MailAccount
     if table == "hear.sentences":
@@ -268,6 +276,8 @@ def _convert(key: str, source: Given, kind: Any) -> object:
     value = source.value
     if kind is Tool:
         return convert_tool(key, value)
+    if kind is McpServer:
+        return convert_server(key, value)
     if kind is MailAccount:
         return convert_account(key, value)
     later = LATER.get(key, frozenset())
@@ -326,6 +336,11 @@ def _contradictions(merged: Sections) -> list[tuple[str, str]]:
         read_allowed(merged.web.allow_hosts)
     except ValueError as error:
         problems.append(("web.allow_hosts", f"web.allow_hosts: {error}"))
+    for name, tool in merged.tools.items():
+        if isinstance(tool, McpTool) and tool.server not in merged.mcp.servers:
+            near = get_close_matches(tool.server, merged.mcp.servers, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"declare [mcp.servers.{tool.server}]"
+            problems.append((f"tools.{name}", f"there is no MCP server {tool.server}; {hint}"))
     base = merged.web.base_url
     if base and not re.match(r"https?://[^/?#\s]+[^?#\s]*$", base, re.IGNORECASE):
         problems.append(("web.base_url", f"web.base_url must be https://host/path, not {shown(base)}"))

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from daemon.settings_tools import SqlName, Tool
 from daemon.settings_types import Count, Seconds, Section
-from daemon.settings_world import Approvals, Data, Llm, Mail, Requests, Schedules, Web
+from daemon.settings_world import Approvals, Data, Llm, Mail, Mcp, Requests, Schedules, Web
 from engine.policy import CALL_DEPTH_MAX, HEAR_TRIES, STATE_BYTES_MAX, STEPS_PER_TURN_MAX
 
 ReservedAnswer: TypeAlias = Literal["cancel", "restart", "repeat", "help"]
@@ -136,11 +136,12 @@ class Sections(Section, frozen=True):
     schedules: Schedules = Schedules()
     data: Data = Data()
     approvals: Approvals = Approvals()
+    mcp: Mcp = Mcp()
     tools: Mapping[str, Tool] = {}
 
 
 # Tables whose keys are the author's own; everything else is a setting of a fixed name.
-OPEN_TABLES = frozenset({"hear.reserved", "hear.sentences", "mail.accounts", "tools"})
+OPEN_TABLES = frozenset({"hear.reserved", "hear.sentences", "llm.models", "mail.accounts", "mcp.servers", "tools"})
 PATHS = frozenset({"scripts.directory", "embedded.directory", "mail.attachments_directory", "mail.templates_directory"})
 SECRETS = frozenset({"database.url"})  # addresses with a password in them
 PASSWORDS = frozenset({"llm.key", "mail.password", "approvals.secret"})  # shown to nobody

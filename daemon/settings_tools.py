@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from daemon.settings_types import CountOrZero, SecondsOrZero, Section
 from daemon.settings_words import expected, shown
+from daemon.settings_world import McpServer
 
 # What may be written unquoted in SQL: a name, or a schema and a name.
 SqlName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$")]
@@ -55,12 +56,26 @@ class HttpTool(Section, frozen=True, tag_field="kind", tag="http"):
     timeout_seconds: SecondsOrZero = 0.0
 
 
-Tool: TypeAlias = SqlTool | HttpTool
+class McpTool(Section, frozen=True, tag_field="kind", tag="mcp"):
+    """A tool of an MCP server of [mcp.servers]; `tool` "" is one of the same name.
 
-KINDS: dict[str, type[SqlTool] | type[HttpTool]] = {"sql": SqlTool, "http": HttpTool}
-KINDS_LATER = frozenset({"script", "mcp"})
-# Values of these fields are shown to nobody: headers carry keys.
-SECRET_FIELDS = frozenset({"headers"})
+    `parameters` are the names in the order in which scripts give arguments; empty: that of the server's schema.
+    """
+
+    kind: ClassVar[str] = "mcp"
+
+    server: str
+    tool: str = ""
+    parameters: tuple[str, ...] = ()
+    description: str = ""
+
+
+Tool: TypeAlias = SqlTool | HttpTool | McpTool
+
+KINDS: dict[str, type[SqlTool] | type[HttpTool] | type[McpTool]] = {"sql": SqlTool, "http": HttpTool, "mcp": McpTool}
+KINDS_LATER = frozenset({"script"})
+# Values of these fields are shown to nobody: headers and a program's environment carry keys.
+SECRET_FIELDS = frozenset({"headers", "env"})
 
 
 def convert_tool(key: str, value: object) -> object:
@@ -71,11 +86,33 @@ def convert_tool(key: str, value: object) -> object:
     if not isinstance(value, dict):
         raise ValueError(f"{key} must be a table: [tools.{name}]")
     kind = _kind_of(key, value)
+    _check_fields(key, value, kind, "a tool has kind")
+    if kind is HttpTool:
+        _check_http(key, msgspec.convert(value, HttpTool))
+    return value
+
+
+def convert_server(key: str, value: object) -> object:
+    """Return the table of an MCP server, checked. `key` is its dotted name. Raises ValueError with a sentence."""
+    name = key.removeprefix("mcp.servers.")
+    if not isinstance(value, dict):
+        raise ValueError(f"{key} must be a table: [mcp.servers.{name}]")
+    _check_fields(key, value, McpServer, "a server has")
+    if bool(value.get("command")) == bool(value.get("url")):
+        raise ValueError(f"{key} needs either command, a program to start, or url, an address")
+    url = value.get("url")
+    if isinstance(url, str) and url and not re.match(r"https?://[^/?#\s]+", url, re.IGNORECASE):
+        raise ValueError(f"{key}.url must be https://host/path, not {shown(url)}")
+    return value
+
+
+def _check_fields(key: str, value: Mapping[str, object], kind: type[Section], has: str) -> None:
+    """Raise ValueError for a field that is unknown, missing or of another type."""
     types = {n: t for n, t in get_type_hints(kind, include_extras=True).items() if n != "kind"}
     for field in value:
         if field not in types and field != "kind":
             near = get_close_matches(field, types, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; a tool has kind, {', '.join(types)}"
+            hint = f"; did you mean {near[0]}?" if near else f"; {has}, {', '.join(types)}"
             raise ValueError(f"there is no setting {key}.{field}{hint}")
     required = {f.name for f in msgspec.structs.fields(kind) if f.required}
     for field, hinted in types.items():
@@ -88,20 +125,17 @@ def convert_tool(key: str, value: object) -> object:
         except msgspec.ValidationError:
             given = "***" if field in SECRET_FIELDS else shown(value[field])
             raise ValueError(f"{key}.{field} must be {expected(hinted)}, not {given}") from None
-    if kind is HttpTool:
-        _check_http(key, msgspec.convert(value, HttpTool))
-    return value
 
 
-def show_tool(tool: Tool) -> object:
-    """Return a tool as `stepwell config` shows it, secrets masked."""
+def show_tool(tool: Tool | McpServer) -> object:
+    """Return a tool, or an MCP server, as `stepwell config` shows it, secrets masked."""
     shown_fields = msgspec.to_builtins(tool)
     for field in SECRET_FIELDS & set(shown_fields):
         shown_fields[field] = dict.fromkeys(shown_fields[field], "***")
     return shown_fields
 
 
-def _kind_of(key: str, value: Mapping[str, object]) -> type[SqlTool] | type[HttpTool]:
+def _kind_of(key: str, value: Mapping[str, object]) -> type[SqlTool] | type[HttpTool] | type[McpTool]:
     if "kind" not in value:
         raise ValueError(f"{key} lacks kind")
     kind = value["kind"]

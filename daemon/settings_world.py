@@ -116,3 +116,21 @@ class Approvals(Section, frozen=True):
     url: str = ""
     secret: str = ""
     timeout_seconds: SecondsOrZero = 0.0
+
+
+class McpServer(Section, frozen=True):
+    """[mcp.servers.NAME]: a program that is started and spoken to over its standard input and output, or an address."""
+
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    directory: str = ""
+    url: str = ""
+    headers: Mapping[str, str] = {}
+    timeout_seconds: Seconds = 60.0
+
+
+class Mcp(Section, frozen=True):
+    """[mcp]"""
+
+    servers: Mapping[str, McpServer] = {}

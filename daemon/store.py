@@ -122,6 +122,10 @@ class Store:
         told: int = rows[0][0]
         return told
 
+    async def keep_approval_settings(self, url: str, seconds: float, mail: bool, secret: str) -> None:
+        """Have links to decide, and what signs their tokens, be as the configuration says."""
+        await self._pool.execute(query("keep_approval_settings"), url, seconds, mail, secret)
+
     async def fetch_due(self, held: Collection[UUID], limit: int) -> list[DueExecution]:
         """Return executions whose wake_at has come, the longest due first, without those held in memory."""
         rows = await self._lanes.fetch(query("fetch_due"), self.owner, list(held), limit)
@@ -226,7 +230,7 @@ class Store:
 
     async def deploy_script(self, script: str, plan_hash: str, bot_id: UUID = EVERY_BOT) -> bool:
         """Let new starts take this plan, which is stored. Return whether that changed anything."""
-        return await self._pool.fetchval(query("deploy_script"), bot_id, script, plan_hash, None) is not None
+        return await self._pool.fetchval(query("deploy_script"), bot_id, script, plan_hash, None, "folder") is not None
 
     async def withdraw_script(self, script: str, bot_id: UUID = EVERY_BOT) -> bool:
         """Let nobody start the script any more. Return whether it could be started."""

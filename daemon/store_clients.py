@@ -53,6 +53,18 @@ class ClientStore:
         )
         return hearer
 
+    async def publish(self, event: str, data: Value = None, bot_id: UUID | None = None) -> UUID:
+        """Publish an event and return its id; bot_id None: to every bot."""
+        text = None if data is None else msgspec.json.encode(data).decode()
+        published: UUID = await self._pool.fetchval(query("publish"), event, text, bot_id)
+        return published
+
+    async def approve(self, token: str, decision: str, by: str | None = None, comment: str | None = None) -> str:
+        """Decide an approval and return the sentence about it."""
+        row = await self._pool.fetchrow(query("approve"), token, decision, by, comment)
+        assert row is not None, "the function always answers"
+        return str(row["sentence"])
+
     async def take_replies(self, session_id: UUID, limit: int = 100) -> list[TakenReply]:
         """Take what was said to the session and nobody has taken yet, in order."""
         rows = await self._pool.fetch(query("take_replies"), session_id, limit)

@@ -19,7 +19,8 @@ Progress = Callable[[MigrationProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """An execution in `ps`. `owned`: a living daemon has its partition; `since`: when it came to where it is."""
+    """An execution in `ps`. `owned`: a living daemon has its partition; `since`: when it came to where it is;
+    `request`: the kind of a request that it made and nobody has answered, first one that is in doubt."""
 
     id: UUID
     start_order: int
@@ -36,6 +37,9 @@ class Glance:
     since: datetime
     created_at: datetime
     ended_at: datetime | None
+    request: str | None
+    request_status: str | None
+    request_attempts: int | None
     prompt: str
     type: str
     messages_pending: int

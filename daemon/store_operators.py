@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from daemon.rows import Backlog, ListedExecution, Outcome, PastTurn, ShownExecution, Status
+from daemon.rows import Approval, Backlog, ListedExecution, Outcome, PastTurn, ShownExecution, Status
 from daemon.statements import query
 from daemon.store import Pool
 
@@ -21,6 +21,10 @@ class OperatorStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+
+    async def list_approvals(self, session_id: UUID | None = None) -> list[Approval]:
+        """Return the open approvals, of one session or all, the oldest first."""
+        return [Approval(*row) for row in await self._pool.fetch(query("list_approvals"), session_id)]
 
     async def list_executions(
         self,

@@ -17,6 +17,7 @@ from engine.events import QueryAnswered, QueryFailed
 from engine.values import Value
 
 TOOL = "tool:"
+DATA = "data:"
 
 # An escape of NUL in JSON text: an odd number of backslashes before it, else it is a backslash and letters.
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -43,6 +44,8 @@ class TurnTransaction:
 
         Raises asyncpg.PostgresError of the classes that concern the whole turn, InterfaceError, OSError.
         """
+        if asked.name == "read_file":  # no bot has files yet: there is none of that name
+            return QueryAnswered(None)
         try:
             name, arguments = _statement(asked, execution)
             async with self._connection.transaction():
@@ -73,12 +76,15 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
         function = asked.name.removeprefix(TOOL)
         values = _json(asked.arguments)
         return "call_tool", (function, values, execution.session_id, execution.id, execution.bot_id)
-    if asked.name == "publish_event":
+    if asked.name in ("publish_event", "fire_trigger"):
         return asked.name, (execution.id, _argument(asked.arguments[0]), _json(asked.arguments[1]))
     if asked.name in ABOUT_EXECUTION:
         return asked.name, (execution.id, *(_argument(a) for a in asked.arguments))
     if asked.name in ABOUT_BOT:
         return asked.name, (execution.bot_id, *(_argument(a) for a in asked.arguments))
+    if asked.name.startswith(DATA):
+        verb = asked.name.removeprefix(DATA)
+        return "run_data", (execution.bot_id, verb, _json(asked.arguments[0]), _json(asked.arguments[1]))
     key = str(asked.arguments[0]) if asked.arguments else ""
     if "\0" in key or not key.isprintable():
         raise _Refused(f"{key!r} cannot be the name of a variable.")
@@ -88,6 +94,10 @@ def _statement(asked: Query, execution: LoadedExecution) -> tuple[str, tuple[obj
         case "set_session_variable":
             return asked.name, (_session(execution), key, _json(asked.arguments[1]))
         case "get_bot_memory":
+            return asked.name, (execution.bot_id, key)
+        case "set_schedule":
+            return asked.name, (execution.id, execution.bot_id, key, _json(asked.arguments[1]))
+        case "clear_schedule":
             return asked.name, (execution.bot_id, key)
         case "set_bot_memory":
             return asked.name, (execution.bot_id, key, _json(asked.arguments[1]))

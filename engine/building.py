@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.calling import call_text, called_head, line_at
 from engine.dispatch import LineReader
 from engine.errors import Problem
 from engine.expressions import Expression, is_pure_function
-from engine.grammar import Syntax, variable_name
+from engine.grammar import Syntax
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
-from engine.keywords.conditions import If
-from engine.keywords.exits import Exit
+from engine.keywords.conditions import If, Select
+from engine.keywords.exits import SWITCH, Exit
+from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
 from engine.keywords.llm import Llm, Rewrite
 from engine.lifting import Lifter, placed
+from engine.names import Names, Numbers
 from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
 from engine.source import LogicalLine, Source
 from engine.steps import Block, Misuse, Parsed, Place, Section, Step, Target, Written
-
-
-@dataclass(slots=True)
-class Numbers:
-    """The counters of one plan: step numbers in reading order, and names for lifted results."""
-
-    steps: int = 0
-    temporaries: int = 0
-
-
-@dataclass(slots=True)
-class Names:
-    """What a call may mean in a script: its procedures (name to number of parameters), tools, scripts."""
-
-    procedures: dict[str, int]
-    tools: Collection[str]
-    scripts: Callable[[str], str | None]  # what an author wrote -> the path of the script it means
+from engine.web_requests import is_address
 
 
 @dataclass(slots=True)
@@ -92,6 +78,9 @@ class Builder:
             if self.assigned_call(target, value):
                 return
         parsed = self.parsed(statement.parsed)
+        if statement.kind is Select:  # what its CASEs call is called before it, in order
+            for section in statement.sections[1:]:
+                section.parsed = self.without_calls(section.parsed)
         into = self.target(statement.into) if statement.into else None
         lines = None
         if statement.block is not None:
@@ -102,6 +91,19 @@ class Builder:
         written = Written(place, parsed, sections, into, tuple(self.loops), lines)
         self.out.append(statement.kind.build(written))
 
+    def without_calls(self, raw: RawParsed) -> RawParsed:
+        """Return a line's parts with the calls in its expressions already lifted."""
+        parts: list[RawPart] = []
+        for part in raw.parts:
+            match part:
+                case RawExpression(node=node, text=text, offset=offset):
+                    parts.append(RawExpression(self.lift(node), text, offset))
+                case RawParsed():
+                    parts.append(self.without_calls(part))
+                case _:
+                    parts.append(part)
+        return RawParsed(raw.rule, tuple(parts))
+
     def sections(self, statement: Statement, place: Place, parsed: Parsed) -> tuple[Section, ...]:
         """Return the statement's sections with their steps. An ELSEIF whose condition needs calls becomes an
         IF inside ELSE."""
@@ -110,6 +112,8 @@ class Builder:
             self.loops = []
         if statement.kind.LOOP:
             self.loops.append((statement.kind.LOOP, place.number))
+        elif statement.kind is Select:
+            self.loops.append((SWITCH, place.number))
         built: list[Section] = []
         for index, section in enumerate(statement.sections):
             if statement.kind.APART:
@@ -129,7 +133,7 @@ class Builder:
                 built.append(Section(Parsed("else"), self.nested_if(statement, index)))
                 break
             built.append(Section(self.parsed(section.parsed), self.block(section.body)))
-        if statement.kind.LOOP:
+        if statement.kind.LOOP or statement.kind is Select:
             self.loops.pop()
         self.loops = outer
         return tuple(built)
@@ -166,19 +170,18 @@ class Builder:
         match first.node:
             case ast.Call(func=ast.Name(id=name), args=own) if not name.startswith(("$", ".")):
                 arguments = [*own, *arguments]
-            case ast.Name(id=name):
+            case ast.Name(id=name) if self.names.callable(name) or name not in self.names.variables:
                 pass
-            case ast.Constant(value=str(name)):
+            case ast.Constant(value=str(name)) if not is_address(name):
                 self.call_script(first, name, arguments, into)
                 return
             case _:
-                raise Misuse("CALL needs the name of a procedure, a tool or a script", 'CALL "other.bas", x')
+                self.call_address(first, arguments, into)
+                return
         lifted = [self.lifted(a) for a in arguments]
         self.add_call(name, first.node, lifted, into)
 
     def call_script(self, first: RawExpression, name: str, arguments: list[ast.expr], into: Target | None) -> None:
-        if name.startswith(("http://", "https://", "/")):
-            raise Misuse("this version does not call addresses of the web", "its HTTP statements come later")
         path = self.names.scripts(name)
         values = tuple(self.lifted(a) for a in arguments)
         if path is None:
@@ -188,6 +191,14 @@ class Builder:
             return
         self.called_scripts.append(path)
         self.out.append(CallProcedure(self.place(), path, values, into))
+
+    def call_address(self, first: RawExpression, arguments: list[ast.expr], into: Target | None) -> None:
+        """Build CALL of what is, or turns out to be, an address of the web."""
+        if len(arguments) > 1:
+            message = "an address is called with one value, which is sent to it"
+            raise Misuse(message, "send several as an object: { a: 1, b: 2 }")
+        body = self.lifted(arguments[0]) if arguments else None
+        self.out.append(CallAddress(self.place(), self.expression(first), body, into))
 
     # ── keywords called as functions ──
 
@@ -232,7 +243,7 @@ class Builder:
                 raise Misuse(f"{name} takes {count} argument{'s' * (count != 1)} and is given {len(values)}")
             self.out.append(CallProcedure(self.place(), f"{self.source.name}#{name}", values, into))
         elif name in self.names.tools:
-            self.out.append(CallTool(self.place(), name, values, into))
+            self.out.append(CallTool(self.place(), name, values, into, self.names.tools[name]))
         elif (path := self.names.scripts(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
@@ -383,14 +394,3 @@ class Builder:
                 branches.append(tuple(self.out))
         self.out = outer
         self.out.append(If(place, (self.made(condition, ""),), tuple(branches)))
-
-
-def procedure_name(statement: Statement) -> str:
-    """Return the name a SUB or FUNCTION line declares."""
-    return variable_name(next(p for p in statement.parsed.parts if isinstance(p, str)))
-
-
-def procedure_parameters(statement: Statement) -> tuple[str, ...]:
-    """Return the parameters a SUB or FUNCTION line declares."""
-    rules = [p for p in statement.parsed.parts if isinstance(p, RawParsed) and p.rule == "define_parameter"]
-    return tuple(variable_name(next(p for p in r.parts if isinstance(p, str))) for r in rules)

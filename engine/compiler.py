@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from engine.building import Builder, Names, Numbers, procedure_name, procedure_parameters
+from engine.building import Builder
 from engine.dispatch import longest_head
 from engine.errors import CompileError, Problem
 from engine.expressions import names_of
@@ -20,11 +20,14 @@ from engine.grammar import variable_name
 from engine.keywords.calls import Define
 from engine.keywords.exits import ReturnValue
 from engine.keywords.params import Param
+from engine.keywords.tools import UseTool
+from engine.names import Names, Numbers, procedure_name, procedure_parameters
 from engine.nesting import Nester
+from engine.phrases import given_names
 from engine.plan import Mode, Plan, Procedure
 from engine.raw import Statement
 from engine.source import Scan, Source, scan
-from engine.steps import Block, Step
+from engine.steps import Block, Step, constant_of
 
 SOURCE_CHARACTERS_MAX = 1_000_000
 INJECTED_NAMES = frozenset({
@@ -38,7 +41,7 @@ class _Compilation:
     """One plan in the making: what its scripts may call, and all that was found wrong."""
 
     sources: Mapping[str, str]
-    tools: Collection[str]
+    tools: Mapping[str, str]
     injected: frozenset[str]
     numbers: Numbers = field(default_factory=Numbers)
     procedures: dict[str, Procedure] = field(default_factory=dict)
@@ -62,19 +65,31 @@ class _Compilation:
             raise CompileError([source.problem(0, message, "split it into several scripts")])
         scanned = scan(source)
         declared = _declared_names(scanned)
-        nester = Nester(source, declared | {t.lower() for t in self.tools})
+        nester = Nester(source, declared | set(self.tools))
         statements = nester.read(scanned)
         own = {
             procedure_name(s): len(procedure_parameters(s))
             for s in statements
             if s.kind is Define and s.parsed.rule == "define"
         }
-        builder = Builder(source, Names(own, self.tools, partial(self.path_of, path)), self.numbers)
+        variables = {variable_name(name) for name in given_names(scanned)}
+        names = Names(own, self.tools, partial(self.path_of, path), variables)
+        builder = Builder(source, names, self.numbers)
         self.build(builder, path, statements)
         for problem in (*scanned.problems, *nester.problems, *builder.problems):
             (self.problems if problem.severity == "error" else self.warnings).append(problem)
-        self.waiting += [p for p in builder.called_scripts if p not in self.procedures]
+        self.waiting += [p for p in (*builder.called_scripts, *self.offered(path)) if p not in self.procedures]
         return scanned
+
+    def offered(self, path: str) -> Iterator[str]:
+        """Yield the scripts that a script offers to the language model by name: as tools they run in its conversation,
+        and someone in the middle goes on with them as they were."""
+        own = [p for p in self.procedures.values() if p.script == path]
+        for step in (s for p in own for s in walk(p.body) if isinstance(s, UseTool)):
+            for name in map(constant_of, step.names):
+                found = self.path_of(path, name) if isinstance(name, str) else None
+                if found is not None:
+                    yield found
 
     def build(self, builder: Builder, path: str, statements: list[Statement]) -> None:
         """Number the script's steps in reading order: its procedures where they are declared."""
@@ -102,16 +117,18 @@ def compile_script(
     script: str,
     sources: Mapping[str, str],
     *,
-    tools: Collection[str] = (),
+    tools: Collection[str] | Mapping[str, str] = (),
     default_mode: Mode = "workflow",
     injected: frozenset[str] = INJECTED_NAMES,
 ) -> Plan:
     """Return the plan of a script; `sources` maps the paths of its bot's scripts to their texts.
 
-    `tools` are the names the configuration declares. `injected` are names that the bot server gives, which
-    raise no warning. Raises CompileError with every error of every script that the plan needs.
+    `tools` are the names the configuration declares, by their kinds (sql where only names are given). `injected` are
+    names that the bot server gives, which raise no warning. Raises CompileError with every error of every script that
+    the plan needs.
     """
-    compilation = _Compilation(sources, {t.lower() for t in tools}, injected)
+    kinds = tools if isinstance(tools, Mapping) else dict.fromkeys(tools, "sql")
+    compilation = _Compilation(sources, {name.lower(): kind for name, kind in kinds.items()}, injected)
     scanned = compilation.script(script)
     while compilation.waiting:
         path = compilation.waiting.pop()

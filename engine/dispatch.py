@@ -11,16 +11,18 @@ import ast
 import difflib
 import re
 from collections.abc import Collection
+from contextlib import suppress
 
 from lark import UnexpectedInput
 
+from engine.calling import as_calls
 from engine.errors import Problem
-from engine.expressions import function_names
+from engine.expressions import function_names, is_pure_function
 from engine.grammar import Syntax, check_limits, explain, variable_name
 from engine.keyword_lines import KeywordLines
 from engine.misspellings import REFUSED, misspelt, nearest_head
 from engine.phrases import EXTENDED, is_head_word, read_phrase
-from engine.raw import RawExpression, RawParsed, RawPart, RawTarget, Statement, TreeReader
+from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import (
     class_named,
     classes_by_head,
@@ -35,21 +37,24 @@ from engine.steps import Step
 
 _ACCESS = r"(?:\s*(?:\?\.|\.)\s*[^\W\d]\w*\$?|\s*\[(?:[^\[\]]|\[[^\[\]]*\])*\])*"
 _ASSIGNMENT = re.compile(rf"((?:LET|SET)\s+)?(\.?[^\W\d]\w*\$?{_ACCESS})\s*=(?!=)\s*", re.IGNORECASE)
+_CHANGE = re.compile(rf"([^\W\d]\w*\$?{_ACCESS})\s*(?:(\+\+|--)\s*$|([-+*/&]=|:=)(?!=)\s*)", re.IGNORECASE)
+_CHANGES: dict[str, type[ast.operator]] = {"+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "&": ast.BitAnd}
 _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
-_OPERATOR = re.compile(r"\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
+_OPERATOR = re.compile(r"\[|\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
 _AFTER_CALL = re.compile(r"\s*(?:[-+*/^=<>&.?\[]|(?:AND|OR|MOD)\b)", re.IGNORECASE)
 _BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
-CALLED_IN_EXPRESSIONS = ("LLM", "REWRITE")
-_CHANGING_METHODS = ("push", "append", "splice")
+_CHANGING_METHODS = ("push", "append", "splice", "sort", "reverse")
 
 
 def head_pattern(head: str) -> re.Pattern[str]:
     """Return what a line that begins with these words looks like; blanks and underscores join words."""
+    if head.startswith("END "):
+        return re.compile(rf"END[\s_-]*{head[4:].replace(' ', '[ _]+')}(?![\w$])", re.IGNORECASE)
     if head.endswith('"'):
         return re.compile(rf'{head[:-2]}(?=\s*\()?\s*\(?\s*(?=")', re.IGNORECASE)
-    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$])", re.IGNORECASE)
+    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$]|\.[^\W\d])", re.IGNORECASE)
 
 
 _PATTERNS: dict[str, re.Pattern[str]] = {}
@@ -91,6 +96,10 @@ class LineReader:
         try:
             tree = statement_parser().parse(text, start=rule)
         except UnexpectedInput as error:
+            called = as_calls(text)
+            if called != text:
+                with suppress(Syntax):
+                    return self.part(rule, line, called, at)
             offset, message = explain(error, text)
             raise Syntax(at + offset, message) from None
         except RecursionError:
@@ -118,6 +127,9 @@ class LineReader:
 
         `within` is the object of the enclosing WITH block, whose members an assignment sets.
         """
+        change = _CHANGE.match(text)
+        if change:
+            return self.change(line, text, at, change)
         assignment = _ASSIGNMENT.match(text)
         if assignment:
             return self.assignment(line, text, at, assignment, within)
@@ -149,7 +161,7 @@ class LineReader:
             return Statement(kind, parsed, line, at, into=into, block=line.block)
         except Syntax as error:
             phrase = read_phrase(text, self.given, self.functions) if others else None
-            if phrase is None or (phrase.words in classes_by_head() and not head.endswith('"')):
+            if phrase is None or (phrase.words in classes_by_head() and head.strip('" ') != "SET"):
                 raise
             try:
                 return KeywordLines(self, line, text, at).statement(phrase, into)
@@ -217,10 +229,15 @@ class LineReader:
             first = RawExpression(_constant(spelled, self.source, offset), spelled, offset)
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
-        head = longest_head(right, [h for h, kinds in classes_by_head().items() if kinds[0].RESULT])
-        if head is not None and not _goes_on_as_expression(head, right[len(head) :]):
+        head = longest_head(right, [h for h, kinds in classes_by_head().items() if any(k.RESULT for k in kinds)])
+        if head is not None and not _is_operand(head.rstrip(' "'), right):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
+        called = _CALLED.match(right)
+        if called and variable_name(called[1]) in self.callables and called[2] == "" and right[called.end() :].strip():
+            with suppress(Syntax):
+                statement = self.call(line, right, right_at, called)
+                return Statement(statement.kind, statement.parsed, line, at, into=target)
         try:
             value = self.parse("value", line, right, right_at)
         except Syntax:
@@ -229,6 +246,23 @@ class LineReader:
                 raise
             return Statement(other.kind, other.parsed, line, at, into=target)
         return Statement(class_named("Assign"), RawParsed("assign", (target, *value.parts)), line, at)
+
+    def change(self, line: LogicalLine, text: str, at: int, match: re.Match[str]) -> Statement:
+        """Return `x += e` or `x++` as the assignment that it is; `x := e` is one."""
+        target = self.part("target", line, match[1], at)
+        old = self.part("expression", line, match[1], at)
+        assert isinstance(target, RawTarget) and isinstance(old, RawExpression)
+        sign = match[2] or match[3]
+        if sign in ("++", "--"):
+            right = RawExpression(_placed(ast.Constant(1), self.source, at), "1", at)
+        else:
+            value = self.parse("value", line, text[match.end() :], at + match.end()).parts[0]
+            assert isinstance(value, RawExpression)
+            right = value
+        node = right.node
+        if sign != ":=":
+            node = _placed(ast.BinOp(old.node, _CHANGES[sign[0]](), right.node), self.source, at)
+        return Statement(class_named("Assign"), RawParsed("assign", (target, RawExpression(node, text, at))), line, at)
 
     def call(self, line: LogicalLine, text: str, at: int, match: re.Match[str]) -> Statement:
         """Return the call of a procedure or tool by its bare name, with or without brackets."""
@@ -253,7 +287,11 @@ class LineReader:
             return None
         if node.func.id[1:].lower() not in _CHANGING_METHODS:
             message = f"{node.func.id[1:]}() gives a value and changes nothing"
-            raise Syntax(at, message, "assign it: x = …")
+            if not is_pure_function(node.func.id):
+                raise Syntax(at, message, "assign it: x = …")
+            self.warn(at, message, "assign it: x = …")
+            parsed = RawParsed("if", (expression,))
+            return Statement(class_named("If"), parsed, line, at, sections=[RawSection(parsed, line)])
         target = target_of(node.args[0], at)
         if target is None:
             raise Syntax(at, "only a variable, or a place inside one, can be changed so")
@@ -262,7 +300,7 @@ class LineReader:
     def unknown(self, text: str, at: int, called: re.Match[str] | None) -> Syntax:
         """Return the error of a line that is no statement, with the nearest keyword or name."""
         words = _WORDS.findall(text) if _WORDS.match(text) else []
-        first = words[0] if words else text.split()[0][:20]
+        first = words[0] if words else (text.split() or [""])[0][:20]
         if called and called[2] == "(":
             close = self.near(variable_name(called[1]))
             hint = f"did you mean {close}?" if close else "declare it with SUB or FUNCTION, or as a tool"
@@ -279,14 +317,15 @@ class LineReader:
         return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
 
 
-def _goes_on_as_expression(head: str, rest: str) -> bool:
-    """Tell whether the words of a keyword, with `rest` behind them, are a name here: an operator follows them, or
-    follows the brackets of their call (`LLM("a") + LLM("b")`, for the keywords that an expression may call)."""
-    depth = 0
-    for at, character in enumerate(rest if head in CALLED_IN_EXPRESSIONS and rest.startswith("(") else ""):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return _AFTER_CALL.match(rest, at + 1) is not None
+def _is_operand(head: str, right: str) -> bool:
+    """Tell whether the words of a keyword at the beginning of a right-hand side are a name here: a variable or pure
+    function, an operator follows them, or follows the brackets of their call (`LLM("a") + LLM("b")`, `GET(url).rate`)."""
+    rest = right[len(head) :]
+    if rest.lstrip().startswith("(") and is_pure_function(head.lower().replace(" ", "_")):
+        return True
+    end = closing_bracket(rest, 0) if rest.startswith("(") else None
+    if end is not None and _AFTER_CALL.match(rest, end + 1):
+        return True
     return _OPERATOR.match(rest) is not None
 
 
@@ -307,12 +346,27 @@ def normal_head(head: str, text: str) -> str:
     if not match:
         return text
     begin, rest = match[0].replace("_", " "), text[match.end() :]
-    inner = rest.strip()
-    if "_" in match[0] and inner.startswith("(") and inner.endswith(")"):
-        at = rest.index("(")
-        end = rest.rindex(")")
+    at = rest.find("(")
+    called = at == 0 or (at > 0 and not rest[:at].strip() and ("_" in match[0] or rest.strip() == "()"))
+    end = closing_bracket(rest, at) if called else None
+    if end is not None and not rest[end + 1 :].strip():
         rest = rest[:at] + " " + rest[at + 1 : end] + " " + rest[end + 1 :]
     return begin + rest
+
+
+def closing_bracket(text: str, at: int) -> int | None:
+    """Return where the bracket that opens at `at` closes, or None. Strings are masked and hold none."""
+    depth = 0
+    for index in range(at, len(text)):
+        depth += (text[index] in "([{") - (text[index] in ")]}")
+        if depth == 0:
+            return index
+    return None
+
+
+def _placed(node: ast.expr, source: Source, offset: int) -> ast.expr:
+    node.lineno, node.col_offset = source.place(offset)
+    return node
 
 
 def _constant(value: str, source: Source, offset: int) -> ast.expr:

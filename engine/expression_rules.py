@@ -22,7 +22,7 @@ RESERVED = ("AND", "OR", "NOT", "MOD", "TRUE", "FALSE", "NULL")
 """The only words that are never a variable. They may be members and keys."""
 
 _WORD_END = rf"(?![\w${MARKS}])"
-_KEYWORD_END = _WORD_END + r"(?!\.[^\W\d])(?![ ]*=(?!=))(?!\[[^\]]*\][ ]*=(?!=))"
+_KEYWORD_END = _WORD_END + r"(?!\.[^\W\d])(?![ ]*=(?!=))(?!\[[^\]]*\][ ]*=(?!=))(?![ ]*(?:[&/\\^)\]},]|<>))"
 _NOT_AN_OPERAND = (
     "AND OR NOT MOD IS IN LIKE ILIKE CONTAINS STARTS ENDS BETWEEN THEN ELSE DO AS TO STEP WITH FROM BY WHERE"
     " SET VALUES INTO ORDER LIMIT AT USING TIMEOUT SUBJECT BODY DATA TEMPLATE DEFAULT RETRIES DESC ASC"
@@ -46,11 +46,13 @@ x_bare: BARE_CALL x_choice ("," x_choice)* -> x_bare_call
     | x_compare "<>" x_side                     -> x_ne
     | x_compare "!=" x_side                     -> x_ne
     | x_compare "<" x_side                      -> x_lt
-    | x_compare "<=" x_side                     -> x_le
+    | x_compare ("<=" | "=<") x_side            -> x_le
     | x_compare ">" x_side                      -> x_gt
-    | x_compare ">=" x_side                     -> x_ge
-    | x_compare "IS"i "NULL"i                   -> x_is_null
-    | x_compare "IS"i "NOT"i "NULL"i            -> x_is_not_null
+    | x_compare (">=" | "=>") x_side            -> x_ge
+    | x_compare "IS"i ("NULL"i | IS_EMPTY)      -> x_is_null
+    | x_compare "IS"i "NOT"i ("NULL"i | IS_EMPTY) -> x_is_not_null
+    | x_compare "IS"i x_known                   -> x_eq
+    | x_compare "IS"i "NOT"i x_known            -> x_ne
     | x_compare "IN"i x_set                     -> x_in
     | x_compare "NOT"i "IN"i x_set              -> x_not_in
     | x_compare "LIKE"i x_coalesce              -> x_like
@@ -59,12 +61,13 @@ x_bare: BARE_CALL x_choice ("," x_choice)* -> x_bare_call
     | x_compare "NOT"i "ILIKE"i x_coalesce      -> x_not_ilike
     | x_compare "CONTAINS"i x_coalesce          -> x_contains
     | x_compare "NOT"i "CONTAINS"i x_coalesce   -> x_not_contains
-    | x_compare "STARTS"i "WITH"i x_coalesce    -> x_starts
-    | x_compare "ENDS"i "WITH"i x_coalesce      -> x_ends
-    | x_compare "NOT"i "STARTS"i "WITH"i x_coalesce -> x_not_starts
-    | x_compare "NOT"i "ENDS"i "WITH"i x_coalesce   -> x_not_ends
+    | x_compare _STARTS x_coalesce              -> x_starts
+    | x_compare _ENDS x_coalesce                -> x_ends
+    | x_compare "NOT"i _STARTS x_coalesce       -> x_not_starts
+    | x_compare "NOT"i _ENDS x_coalesce         -> x_not_ends
     | x_compare "BETWEEN"i x_coalesce "AND"i x_coalesce -> x_between
     | x_compare "NOT"i "BETWEEN"i x_coalesce "AND"i x_coalesce -> x_not_between
+?x_known: NUMBER -> x_number | STRING -> x_string | "TRUE"i -> x_true | "FALSE"i -> x_false
 ?x_side: x_coalesce | ("NOT"i | "!") x_coalesce -> x_negate
 ?x_set: x_coalesce | "(" x_choice ("," x_choice)+ ")" -> x_list
 ?x_coalesce: x_text | x_coalesce "??" x_text -> x_coalesce
@@ -102,8 +105,11 @@ NAME: /(?!(?:{"|".join(RESERVED)})(?![\w$]))[^\W\d][\w{MARKS}]*\$?/i
 WORD: /[^\W\d][\w{MARKS}]*\$?/
 NUMBER: /(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?(?!\w)/
 STRING: /"{MASK}*"/
+_STARTS.3: /STARTS[ _]*WITH(?!\w)/i
+_ENDS.3: /ENDS[ _]*WITH(?!\w)/i
 NEW_OBJECT.3: /NEW[ ]+OBJECT(?!\w)(?:[ ]*\([ ]*\))?/i
 NEW_ARRAY.3: /NEW[ ]+ARRAY(?!\w)(?:[ ]*\([ ]*\))?/i
+IS_EMPTY.3: /(?:EMPTY|NOTHING|MISSING)(?!\w)/i
 ERROR_MESSAGE.3: /ERROR[ ]+MESSAGE(?!\w)/i
 BARE_CALL.3: /(?:DATEADD|DATEDIFF|FIRST|LAST|MAX|MIN){_BEFORE_OPERAND}/i
 FORMAT_CALL.3: /FORMAT(?:{_BEFORE_OPERAND}|(?=[ ]*\([^()]*\)[ ]+AS(?!\w)))/i

@@ -1,9 +1,10 @@
 """A language model is asked, the tools that it calls are run, and it is asked again, until it answers.
 
 States, kept in the step's memo under `stage`: *model* (its answer is waited for), *tool* (a tool runs: in this turn's
-transaction, as a request, or as a procedure of the plan), *child* (a script that is no part of the plan runs as a child
-execution, number `child`). Every round is a request row of its own, so a crash between two rounds repeats nothing.
-What a tool refuses is told to the model; only what the model's endpoint refuses is a script error.
+transaction, as a request, as a procedure of the plan or as a child execution), *child* (a script that is no part of
+the plan is being started as a child: the answer is its number). Every round is a request row of its own, so a crash
+between two rounds repeats nothing. What a tool refuses is told to the model; only what the model's endpoint refuses
+is a script error.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias, cast
 
-from engine.effects import Keep, Query, Request
+from engine.effects import Query, Request
 from engine.errors import ScriptError
 from engine.events import ChildEnded, Event, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed, TimedOut
 from engine.steps import Ask, Await, Call, Caught, Here, Move, Resumed, Returned
@@ -26,7 +27,6 @@ KIND = "llm"
 SYSTEM_PROMPT = "system_prompt"  # the text of SYSTEM PROMPT
 MODEL = "model"  # the name that USE MODEL gave
 TOOLS = "tools"  # the names of the session's tools, in lower case
-CHILDREN = "children"  # the number of the last child execution that was started
 
 Memo: TypeAlias = dict[str, Value]
 
@@ -141,16 +141,13 @@ def _run_script(here: Here, memo: Memo, path: str, arguments: Memo) -> Move:
     parameters = here.parameters_of(path)
     if parameters is not None:
         return Call(path, tuple(given.get(name) for name in parameters), memo)
-    kept = here.kept.get(CHILDREN)
-    number = (kept if isinstance(kept, int) else 0) + 1
-    return Ask(Query("start_child", (number, path, given)), {**memo, "stage": "child", "child": number})
+    return Ask(Query("start_child", (path, given, "")), {**memo, "stage": "child"})
 
 
 def _tool_answered(here: Here, memo: Memo, event: Event) -> Move:
     match event:
-        case QueryAnswered() if memo["stage"] == "child":
-            number = cast(int, memo["child"])
-            return Await(ForChildren((number,), _deadline(memo)), (Keep(CHILDREN, number),), memo)
+        case QueryAnswered(value=number) if memo["stage"] == "child":
+            return Await(ForChildren((cast(int, number),), _deadline(memo)), memo={**memo, "stage": "tool"})
         case QueryAnswered(value=value) | RequestCompleted(value=value):
             return _told(here, memo, value)
         case QueryFailed(message=message) | RequestFailed(message=message):

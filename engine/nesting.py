@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from engine.dispatch import LineReader, longest_head
+from engine.dispatch import LineReader, head_pattern, longest_head
 from engine.errors import Problem
 from engine.grammar import Syntax
 from engine.orchestration_lines import (
@@ -30,6 +30,7 @@ from engine.steps import Step
 
 NESTING_MAX = 60  # blocks inside each other: more is a mistake, and recursion has an end
 
+_ENDED = re.compile(r"\s*(?:[^\W\d]\w*)?\s*(?:\(\s*\))?\s*")
 _TOP_WORDS = re.compile(r"[\"()\[\]{}]|[^\W\d]\w*")
 
 
@@ -40,6 +41,7 @@ class _Open:
     statement: Statement
     within: RawTarget | None
     late: bool = False  # the statements of an ON TIMEOUT, which nothing need close
+    reopened: bool = False  # an IF on one line, whose ELSE stands on the next one
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class Nester:
     problems: list[Problem] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
+    unfinished: Statement | None = None
 
     def read(self, scan: Scan) -> list[Statement]:
         """Return the file's statements, nested."""
@@ -133,9 +136,12 @@ class Nester:
             self.close(reader, line, closer)
             return
         section = None if assignment else longest_head(text, sections())
-        if section is not None and self.section(reader, line, section):
+        if section is not None and self.section(reader, line, section, following):
             return
         self.add(self.statement(reader, line, text, line.start), line)
+        if self.unfinished is not None:
+            self.stack.append(_Open(self.unfinished, None))
+            self.unfinished = None
 
     def is_statement(self, closer: str, text: str) -> bool:
         """Tell whether a longer statement begins with a closer's words."""
@@ -158,12 +164,17 @@ class Nester:
         for part in (then, otherwise):
             if part is None:
                 continue
-            inner = text[slice(*part)]
             parsed = statement.parsed if not statement.sections else RawParsed(rules[1])
-            body = self.statement(reader, line, inner, at + part[0])
-            if body.kind.CLOSERS and not body.sections:
-                raise Syntax(at + part[0], f"{first_words(inner)} … must stand on a line of its own")
-            statement.sections.append(RawSection(parsed, line, [body]))
+            section = RawSection(parsed, line)
+            for start, end in split_colons(text, *part):
+                body = self.statement(reader, line, text[start:end], at + start)
+                if body.kind.CLOSERS and not body.sections:
+                    words = first_words(text[start:end])
+                    raise Syntax(at + start, f"{words} … must stand on a line of its own")
+                section.body.append(body)
+            statement.sections.append(section)
+            if not section.body:  # ELSE at the end of the line: its statements follow, and END IF
+                self.unfinished = statement
         return statement
 
     def open_broken(self, line: LogicalLine, text: str) -> None:
@@ -194,13 +205,15 @@ class Nester:
 
     # ── sections and ends ──
 
-    def section(self, reader: LineReader, line: LogicalLine, words: str) -> bool:
+    def section(self, reader: LineReader, line: LogicalLine, words: str, following: str) -> bool:
         """Take a line such as ELSE or CASE; False where it is none of the innermost block's."""
         depth = next((d for d, o in enumerate(reversed(self.stack)) if words in o.statement.kind.SECTIONS), None)
         if depth is None:
             if words in classes_by_head() or words == "DEFAULT":
                 return False
-            raise Syntax(line.start, f"{words} stands outside of the block it belongs to")
+            if not self.reopen(words):
+                raise Syntax(line.start, f"{words} stands outside of the block it belongs to")
+            depth = 0
         self.leave_open(depth, line, words)
         opened = self.stack[-1].statement
         rule = opened.kind.SECTIONS[words]
@@ -213,8 +226,27 @@ class Nester:
         opened.sections.append(RawSection(parsed, line))
         opened.braces = opened.braces or line.opens_brace
         if rest is not None:
-            self.add(self.statement(reader, line, line.text[rest:], line.start + rest), line)
+            for start, end in split_colons(line.text, rest, len(line.text)):
+                self.add(self.statement(reader, line, line.text[start:end], line.start + start), line)
+            goes_on = longest_head(following, (*opened.kind.SECTIONS, *opened.kind.CLOSERS)) is not None
+            if self.stack[-1].reopened and not goes_on:
+                self.stack.pop()
         return True
+
+    def reopen(self, words: str) -> bool:
+        """Open the IF on one line just read again, because the next line is its ELSE. False where there is none."""
+        last = self.last_statement()
+        if last is None or words not in last.kind.SECTIONS or last.sections[-1].parsed.rule == "else":
+            return False
+        self.stack.append(_Open(last, None, reopened=True))
+        return True
+
+    def last_statement(self) -> Statement | None:
+        """Return the statement read last, if it is an IF on one line."""
+        body = self.stack[-1].statement.sections[-1].body if self.stack else self.statements
+        if not body or body[-1].parsed.rule != "if" or not body[-1].sections[0].body:
+            return None
+        return body[-1] if body[-1].sections[0].line is body[-1].line else None
 
     def leave_open(self, depth: int, line: LogicalLine, words: str) -> None:
         """Report and drop the blocks inside the one that a line belongs to."""
@@ -231,10 +263,17 @@ class Nester:
         """Take a line that ends a block."""
         depth = next((d for d, o in enumerate(reversed(self.stack)) if words in o.statement.kind.CLOSERS), None)
         if depth is None:
+            last = self.last_statement()
+            if last is not None and words in last.kind.CLOSERS:
+                return  # IF c THEN statement, and its END IF on the next line
             raise Syntax(line.start, f"{words} closes nothing", self.open_here())
         self.leave_open(depth, line, words)
         statement = self.stack.pop().statement
-        parsed = reader.parse(statement.kind.CLOSERS[words], line, line.text, line.start)
+        text = line.text
+        if words.startswith("END ") and (ended := _ENDED.fullmatch(text, len(match_head(words, text)))):
+            text = words  # ENDIF, END-IF, END FOR EACH, END SUB name
+            assert ended
+        parsed = reader.parse(statement.kind.CLOSERS[words], line, text, line.start)
         if any(isinstance(p, RawParsed) for p in parsed.parts):
             statement.sections.append(RawSection(parsed, line))
 
@@ -252,6 +291,12 @@ class Nester:
             raise Syntax(line.start, "} closes nothing", "blocks in braces begin with { at the end of IF, FOR or WHILE")
         if longest_head(following, self.stack[-1].statement.kind.SECTIONS) is None:
             self.stack.pop()
+
+
+def match_head(head: str, text: str) -> str:
+    """Return how a line spells the words that it begins with."""
+    match = head_pattern(head).match(text)
+    return match[0] if match else ""
 
 
 def closing_hint(kind: type[Step]) -> str:
@@ -311,6 +356,23 @@ def one_line_if(text: str) -> tuple[_Span, _Span, _Span | None] | None:
                 return (0, then[2]), _trimmed(text, then[2], start), _trimmed(text, second, end)
             depth -= 1
     return (0, then[2]), _trimmed(text, then[2], end), None
+
+
+def split_colons(text: str, start: int, end: int) -> list[_Span]:
+    """Return where the statements of a part of a line are: `:` parts them, unless it belongs to `? :`."""
+    part = text[start:end]
+    if not part.strip():
+        return []
+    if "?" in part or ":" not in part:
+        return [(start, end)]
+    spans, depth, first = [], 0, start
+    for at in range(start, end):
+        depth += (text[at] in "([{") - (text[at] in ")]}")
+        if text[at] == ":" and depth == 0 and text[at + 1 : at + 2] in (" ", ""):
+            spans.append(_trimmed(text, first, at))
+            first = at + 1
+    spans.append(_trimmed(text, first, end))
+    return [(a, b) for a, b in spans if a < b]
 
 
 def _trimmed(text: str, start: int, end: int) -> _Span:

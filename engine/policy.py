@@ -28,3 +28,4 @@ class Policy:
     language: str = "en"
     sentences: Mapping[str, str] = field(default_factory=dict)
     reserved: Mapping[str, str] = field(default_factory=dict)  # an answer, folded -> cancel, restart, …
+    tools_in_doubt: Mapping[str, str] = field(default_factory=dict)  # a tool's name -> repeat or park, where it says so

@@ -23,6 +23,17 @@ SHARED_GRAMMAR = """
 TIME_UNIT.5: /(SECOND|MINUTE|HOUR|DAY|WEEK)S?(?!\\w)/i
 target: NAME target_part*
 arguments: expression ("," expression)*
+data_where: "WHERE"i expression
+data_order: "ORDER"i "BY"i data_key ("," data_key)*
+data_key: expression [data_desc | data_asc]
+data_desc: "DESC"i | "DESCENDING"i
+data_asc: "ASC"i | "ASCENDING"i
+data_limit: "LIMIT"i expression
+data_first: "FIRST"i
+data_by: ("BY"i | "ON"i) expression ("," expression)*
+data_with: "WITH"i data_pair ("," data_pair)*
+data_set: "SET"i data_pair ("," data_pair)*
+data_pair: (NAME | STRING) ("AS"i | "=") expression
 target_part: ("." | "?.") WORD | "[" expression "]"
 """
 

@@ -19,6 +19,7 @@ PRAGMAS = {"workflow": "workflow", "direct": "direct", "rhai": "direct"}
 _PRAGMA = re.compile(r"#[ \t]*(\w+)[ \t]*$")
 _COMMENT = re.compile(r"'|‘|’|//|#(?!\{)|REM(?!\w)(?![ \t]*[=.\[(])", re.IGNORECASE)
 _BEGIN = re.compile(r"BEGIN +([^\W\d]\w*(?: +[^\W\d]\w*)*)", re.IGNORECASE)
+_TABLE = re.compile(r"(?:BEGIN +)?(TABLE) +(?:[^\W\d]\w*|\"[^\"]*\") *(?:$|(?:ON|AS) +\S+ *$)", re.IGNORECASE)
 _END = re.compile(r"[^\S\r\n]*END((?:[ \t]+[^\W\d]\w*)+)[ \t]*(?:$|'|//|REM\b)", re.IGNORECASE)
 _BLANKS = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]*")
 
@@ -90,7 +91,7 @@ class Scanner:
         if line is None:
             return
         self.braces += line.opens_brace
-        begin = _BEGIN.match(line.text)
+        begin = _TABLE.match(line.text) or _BEGIN.match(line.text)
         self.lines.append(self._block(line, begin[1]) if begin else line)
 
     def _brace_alone(self) -> bool:
@@ -113,7 +114,8 @@ class Scanner:
             return replace(line, block=Block(start, self.at, tuple(self._verbatim(start, closing))))
         self.unclosed.add(named.upper())
         first = words[0] if words[0] != "SYSTEM" else " ".join(words[:2])
-        message = f'"BEGIN {first}" has no "END {first}"'
+        opening = first if first == "TABLE" else f"BEGIN {first}"
+        message = f'"{opening}" has no "END {first}"'
         self._report(line.start, message, f'add a line "END {first}" where the text ends')
         return replace(line, block=Block(start, start, ()), broken=True)
 

@@ -30,6 +30,10 @@ CLOSING_WORDS = _words(
 )
 BRACE_BEFORE = _words("THEN ELSE DO TRY CATCH DEFAULT")
 
+COLON_HEADS = _words("STEP BRANCH ON TIMEOUT ORCHESTRATE SET SCHEDULE PARAM DESCRIPTION HTTP HTTPS WS WSS FTP")
+ALONE_HEADS = _words("DEFAULT ELSE TRY CATCH DO LOOP NEXT WEND END RETURN EXIT STOP BREAK CONTINUE TALK CASE")
+LISTED_HEADS = _words("TALK PRINT LOG DEBUG")
+
 _OPERATORS = frozenset(",&+-/\\^=<>?|*%")
 _OPERAND_DUE = frozenset(",([{=+-*/\\^&<>?!|%:")
 _BLANKS = re.compile(rf"(?:(?![\r\n]){BLANK.pattern})+")
@@ -63,7 +67,7 @@ class StatementScanner:
         self.first = self.second = self.head = self.spelling = ""
         self.before, self.previous = "", ""
         self.upper = True
-        self.has_set = False
+        self.has_set = self.has_then = self.chooses = False
 
     def run(self) -> None:
         """Go to the end of the statement; `at` is then the first character that is not part of it."""
@@ -112,6 +116,11 @@ class StatementScanner:
             self.pieces[-1] = " "
             self._token("_")
             return
+        if name == "REM" and not self.stack and self._is_remark(word):
+            self.at -= len(word)
+            self.pieces.pop()
+            self._comment()
+            return
         self.upper = self.upper and word.isupper()
         self.spelling = word
         self.second = self.second or (name if self.first else "")
@@ -120,7 +129,7 @@ class StatementScanner:
         if not self.stack:
             self.has_set = self.has_set or name == "SET"
             if name in ("THEN", "ELSE"):
-                self.head = ""
+                self.head, self.has_then = "", True
         self._token("x" if self.previous == "." else name)
         unquoted = name == "DESCRIPTION" and _RAW_TEXT.match(self.text, self.at)
         if unquoted and self.first in ("DESCRIPTION", "PARAM"):
@@ -140,6 +149,9 @@ class StatementScanner:
         if c == "}" and not self.stack and self.in_braces:
             self.done = True
             return
+        if c in ":;" and not self.stack and self._ends_here(c):
+            return
+        self.chooses = self.chooses or c == "?"
         if c in "([{":
             self.stack.append((c, self.at))
         elif c in ")]}" and self.stack and not self._close(c):
@@ -148,6 +160,38 @@ class StatementScanner:
             self.upper, self.head = True, self.head if self._is_data() else ""
         self._take(c, 1)
         self._token(c)
+
+    def _is_remark(self, word: str) -> bool:
+        """Whether REM behind a statement begins a comment, and is no variable of that name."""
+        after = self.text[self.at : self.at + 1]
+        follows = self.text[self.at : self.reader.line_end(self.at)].lstrip()[:1]
+        is_free = bool(self.first) and (not after or after.isspace()) and follows not in tuple("=+*/&<>,).")
+        return is_free and (word == "REM" or self._ends_operand(self.previous))
+
+    def _ends_here(self, c: str) -> bool:
+        """Whether `:` or `;` parts this statement from the next one; between values said, `;` is a comma."""
+        rest = self.text[self.at + 1 : self.reader.line_end(self.at)]
+        is_last = not rest.strip() or rest.lstrip().startswith(("'", "//"))
+        if c == ";":
+            if self.first in LISTED_HEADS and not is_last:
+                self._take(",", 1)
+                self._token(",")
+                return True
+        elif not self._parts(rest, is_last):
+            return False
+        self.at += 1
+        self.done = True
+        return True
+
+    def _parts(self, rest: str, is_last: bool) -> bool:
+        if self.chooses or self.first in COLON_HEADS or rest.startswith(("//", "=")):
+            return False
+        if self.first in ("IF", "ELSEIF", "ELSE") and self.has_then and not is_last:
+            return False  # statements of the one line
+        if self.previous.isdigit() and rest[:1].isdigit():
+            return False  # a time of day
+        alone = not self.second
+        return bool(self.first) and (not alone or self.first in ALONE_HEADS or not is_last)
 
     def _close(self, c: str) -> bool:
         opened, at = self.stack.pop()
@@ -242,6 +286,8 @@ class StatementScanner:
         last = self.previous
         if last == "_" or last in OPERATOR_WORDS & {"AND", "OR", "NOT", "MOD"}:
             return self.before not in ("", ".") or last == "_"
+        if last in "+-" and self.before == last and "".join(self.pieces).rstrip().endswith(last * 2):
+            return False  # x++
         if last in _OPERATORS:
             scheduled = "SCHEDULE" in (self.first, self.second)
             return last not in "*%" or (self._ends_operand(self.before) and not scheduled)

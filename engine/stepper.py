@@ -42,8 +42,6 @@ from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wa
 __all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "check_answer", "deliver"]
 
 
-
-
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
     """Return the state in which the step that waited goes on with `event`."""
     assert state.wait is not None, "an event comes only to an execution that waits"
@@ -108,6 +106,7 @@ class _Run:
         try:
             if type(why) is Resumed and not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
                 check_answer(why.event)
+            if type(why) is Resumed:
                 handler = handler_of(why)
                 if handler is not None:
                     interrupt(state, self.plan.procedures[handler.handler], why)

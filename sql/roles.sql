@@ -59,6 +59,20 @@ begin
 end
 $$;
 
+-- data: what data keywords run as. It may enter the schemas of bots, as they come to be, and nothing of this one;
+-- the daemon may become it, and make such schemas.
+do $$
+begin
+    begin
+        create role stepwell_data nologin;
+    exception when duplicate_object or unique_violation then
+        null;
+    end;
+    grant stepwell_data to stepwell_daemon;
+    execute format('grant create on database %I to stepwell_daemon', current_database());
+end
+$$;
+
 -- Bots apart. Everyone keeps the rows that his grants give him, except that clients and operators who are (members
 -- of) a role of workflow_bot_roles are held to its bots. Owners and the daemon are not affected.
 grant execute on function workflow_bots_of_caller() to stepwell_client, stepwell_operator;

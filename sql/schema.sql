@@ -4,7 +4,7 @@
 --
 -- Lock order. Whoever locks rows of more than one of these does so in this order, and within one table by key:
 --   1. workflow_partitions (only to claim, renew and release: a turn reads them without a lock)
---   2. the tables of tools, workflow_session_variables, workflow_bot_memories: a turn asks before it commits
+--   2. the tables of tools, workflow_session_variables, workflow_bot_memories, workflow_schedules: a turn asks before it commits
 --   3. workflow_executions
 --   4. workflow_messages, then workflow_message_ids
 --   5. workflow_replies, workflow_turns
@@ -106,8 +106,10 @@ create table workflow_scripts (
     plan_hash text not null references workflow_plans (hash),
     deployed_at timestamptz not null default workflow_now(),
     tool jsonb,
+    origin text not null default 'folder' check (origin in ('folder', 'sql')),
     primary key (bot_id, script)
 );
+comment on column workflow_scripts.origin is 'folder: it came from a folder of scripts, and goes when it is no longer there; sql: from workflow_deploy';
 comment on column workflow_scripts.tool is
     'what the script declares by PARAM and DESCRIPTION: {"name", "description", "parameters": a JSON schema}; null: nothing';
 comment on column workflow_scripts.bot_id is 'all zeros: the script of every bot that has none of its own by that name';
@@ -128,7 +130,9 @@ alter table workflow_executions
     add column if not exists ended_at timestamptz,
     add column if not exists parent_id uuid,
     add column if not exists parent_number integer,
-    add column if not exists result_json text;
+    add column if not exists result_json text,
+    add column if not exists schedule_id bigint;
+comment on column workflow_executions.schedule_id is 'the schedule that started it';
 comment on column workflow_executions.plan_hash is 'null: a row of the bot server''s own code, which nothing here touches';
 comment on column workflow_executions.wake_at is 'when it has something to do by itself, a start as well as the deadline of a wait';
 comment on column workflow_executions.problem is 'the error it failed with, or why it was parked or cancelled';
@@ -142,9 +146,9 @@ alter table workflow_executions set (
 );
 create index workflow_executions_stack on workflow_executions (session_id, start_order desc)
     where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
--- Children are many of one script in one session: only what somebody started is one at a time.
+-- Children, and blocks that run later, are many of one script in one session: only what somebody started is one at a time.
 create unique index workflow_executions_one_per_session on workflow_executions (session_id, script_path)
-    where plan_hash is not null and session_id is not null and parent_id is null and status in ('running', 'waiting', 'paused');
+    where plan_hash is not null and session_id is not null and parent_id is null and schedule_id is null and status in ('running', 'waiting', 'paused');
 create unique index workflow_executions_start_key on workflow_executions (bot_id, start_key)
     where start_key is not null;
 create index workflow_executions_due on workflow_executions (wake_at)
@@ -1354,29 +1358,6 @@ create index workflow_declarations_named on workflow_declarations (kind, name);
 comment on table workflow_declarations is
     'What deployed scripts declare: kind is schedule, webhook, form, tool. bot_id of zeros: for every bot.';
 
--- Makes the declarations of a script exactly these: an array of {"kind", "name", "data"}. Returns whether that changed any.
-create function workflow_declare(bot uuid, script text, declared jsonb) returns boolean
-    volatile language plpgsql set search_path from current
-as $$
-#variable_conflict use_column
-declare
-    gone bigint;
-    changed bigint;
-begin
-    delete from workflow_declarations d
-    where d.bot_id = bot and d.script = workflow_declare.script and not exists (
-        select from jsonb_array_elements(declared) n where n ->> 'kind' = d.kind and n ->> 'name' = d.name);
-    get diagnostics gone = row_count;
-    insert into workflow_declarations as d (bot_id, script, kind, name, data)
-    select bot, workflow_declare.script, n ->> 'kind', n ->> 'name', n -> 'data' from jsonb_array_elements(declared) n
-    on conflict (bot_id, script, kind, name) do update set data = excluded.data, declared_at = excluded.declared_at
-        where d.data is distinct from excluded.data;
-    get diagnostics changed = row_count;
-    return gone + changed > 0;
-end
-$$;
-
-
 -- ----------------------------------------------------------------------------------------------------
 -- Requests are performed: by the daemon, for the kinds it knows, and by other programs, for keywords. A request is
 -- answered once; whoever answers first wins, and every later answer is a no-op.
@@ -1802,9 +1783,16 @@ begin
             where d.kind = 'event' and d.name = wanted and (bot = every_bot or d.bot_id in (bot, every_bot))
             order by d.bot_id, d.script
         loop
-            perform workflow_start_triggered(starter.script, case when starter.bot_id = every_bot then bot else starter.bot_id end,
-                jsonb_build_object('event', wanted, 'event_data', data), null, starter.procedure,
-                format('event %s %s#%s', event.id, starter.script, starter.procedure));
+            begin
+                perform workflow_start_triggered(starter.script, case when starter.bot_id = every_bot then bot else starter.bot_id end,
+                    jsonb_build_object('event', wanted, 'event_data', data), null, starter.procedure,
+                    format('event %s %s', event.id, starter.script));
+            exception when others then
+                if sqlstate not like 'SW%' then
+                    raise;
+                end if;
+                raise warning '% is not started by the event %: %', starter.script, wanted, sqlerrm;
+            end;
             started := true;
         end loop;
     end if;
@@ -1869,7 +1857,7 @@ create function workflow_check_name(name text, what text) returns text
 as $$
 begin
     if coalesce(btrim(name), '') = '' or length(name) > 200 then
-        raise exception using errcode = 'SW030', message = format('%s needs a name of 1 to 200 characters.', what),
+        raise exception using errcode = 'SW040', message = format('%s needs a name of 1 to 200 characters.', what),
             hint = 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').';
     end if;
     return lower(btrim(name));
@@ -1964,6 +1952,17 @@ declare
     near text;
 begin
     select e.* into strict p from workflow_executions e where e.id = parent;
+    if (
+        with recursive line as (
+            select e.parent_id, 1 as depth from workflow_executions e where e.id = parent
+            union all
+            select e.parent_id, line.depth + 1 from line join workflow_executions e on e.id = line.parent_id where line.depth < 20
+        )
+        select max(line.depth) from line
+    ) >= 20 then
+        raise exception using errcode = 'SW047', message = 'Bots start each other more than 20 deep.',
+            hint = 'Does a script start itself as BOT?';
+    end if;
     if procedure = '' then
         select f.found_bot, f.found_script into bot, script from workflow_find_child(target, p.bot_id) f;
         if script is null then
@@ -1971,7 +1970,7 @@ begin
                 select distinct s.script, workflow_likeness(s.script, target) as likeness from workflow_scripts s
                 where s.bot_id in (p.bot_id, '00000000-0000-0000-0000-000000000000') order by likeness desc, s.script limit 3
             ) c;
-            raise exception using errcode = 'SW031', message = format('There is no bot and no script %L.', target),
+            raise exception using errcode = 'SW041', message = format('There is no bot and no script %L.', target),
                 hint = coalesce('The nearest scripts are ' || near || '.', 'No script is deployed yet.');
         end if;
         plan := workflow_plan_of(script, bot);
@@ -2041,6 +2040,7 @@ declare
     request uuid;
     r workflow_requests;
     approved boolean;
+    answer jsonb;
     who text := nullif(btrim(workflow_approve.by), '');
     asked text[];
 begin
@@ -2048,13 +2048,13 @@ begin
         request := split_part(workflow_approve.token, '.', 1)::uuid;
     end if;
     if request is null or sha256(convert_to(workflow_approve.token, 'UTF8')) <> sha256(convert_to(workflow_approval_token(request), 'UTF8')) then
-        raise exception using errcode = 'SW032', message = 'This is no token of an approval.',
+        raise exception using errcode = 'SW042', message = 'This is no token of an approval.',
             hint = 'The tokens of open approvals are in the view workflow_approvals.';
     end if;
     approved := case when lower(btrim(decision)) in ('approve', 'approved', 'yes', 'true') then true
         when lower(btrim(decision)) in ('reject', 'rejected', 'no', 'false') then false end;
     if approved is null then
-        raise exception using errcode = 'SW033', message = format('%L is no decision.', coalesce(decision, '')),
+        raise exception using errcode = 'SW043', message = format('%L is no decision.', coalesce(decision, '')),
             hint = 'A decision is approve or reject.';
     end if;
     select x.* into r from workflow_requests x where x.id = request for no key update;
@@ -2062,31 +2062,40 @@ begin
         perform workflow_check_bot(r.bot_id);
     end if;
     if r.status = 'done' then
-        return row(false, case when (r.result ->> 'approved')::boolean then 'approved' else 'rejected' end,
-            format('It was %s already%s.', case when (r.result ->> 'approved')::boolean then 'approved' else 'rejected' end,
-                coalesce(' by ' || (r.result ->> 'approver'), '')))::workflow_outcome;
+        return row(false, case when (r.payload -> 'decision' ->> 'approved')::boolean then 'approved' else 'rejected' end,
+            format('It was %s already%s.', case when (r.payload -> 'decision' ->> 'approved')::boolean then 'approved' else 'rejected' end,
+                coalesce(' by ' || (r.payload -> 'decision' ->> 'approver'), '')))::workflow_outcome;
     end if;
     if r.id is null or r.status <> 'pending' or r.deadline <= workflow_now() then
         return row(false, 'closed', 'Nobody waits for this decision: it was made, or its time is over.')::workflow_outcome;
     end if;
     asked := array(select p from jsonb_array_elements_text(r.payload -> 'people') p);
     if who is not null and cardinality(asked) > 0 and lower(who) <> all (select lower(a) from unnest(asked) a) then
-        raise exception using errcode = 'SW034', message = format('%s is not asked for this decision.', who),
+        raise exception using errcode = 'SW044', message = format('%s is not asked for this decision.', who),
             hint = format('Asked is: %s.', array_to_string(asked, ', '));
     end if;
     if who is null and cardinality(asked) = 1 then
         who := asked[1];
     end if;
-    update workflow_requests x set status = 'done', ended_at = workflow_now(),
-        result = jsonb_build_object('approved', approved, 'approver', who, 'comment', nullif(btrim(workflow_approve.comment), ''))
-    where x.id = r.id returning x.* into r;
-    perform workflow_signal(r.execution_id, 'completed', r.number, '', r.result);
+    answer := jsonb_build_object('approved', approved, 'approver', who, 'comment', nullif(btrim(workflow_approve.comment), ''));
+    update workflow_requests x set payload = x.payload || jsonb_build_object('decision', answer) where x.id = r.id;
+    perform workflow_end_request(r, true, null, answer);
     return row(true, case when approved then 'approved' else 'rejected' end,
         format('It is %s%s.', case when approved then 'approved' else 'rejected' end, coalesce(' by ' || who, '')))::workflow_outcome;
 end
 $$;
 comment on function workflow_approve(text, text, text, text) is
     'Decides an open approval: approve or reject, by one of those who are asked. Says what it did; twice does it once.';
+
+-- What a daemon's configuration says; an empty secret leaves the one that is there.
+create function workflow_keep_approval_settings(url text, seconds double precision, mail boolean, secret text) returns void
+    volatile language sql set search_path from current
+as $$
+    update workflow_settings s set value = given.value
+    from (values ('approvals_url', url), ('approvals_timeout_seconds', seconds::text), ('approvals_mail', mail::text)) given (key, value)
+    where s.key = given.key and s.value <> given.value;
+    update workflow_secrets s set value = secret where s.name = 'approvals' and secret <> '' and s.value <> secret
+$$;
 
 create view workflow_approvals with (security_invoker = true) as
 select r.id, r.execution_id, r.session_id, r.bot_id, r.payload ->> 'workflow' as workflow, r.payload ->> 'text' as text,
@@ -2154,13 +2163,25 @@ begin
             select distinct d.name, workflow_likeness(d.name, named) as likeness from workflow_declarations d
             where d.kind = any (kinds) and d.bot_id in (coalesce(bot, every_bot), every_bot) order by likeness desc, d.name limit 3
         ) c;
-        raise exception using errcode = 'SW035', message = format('No script is started by %L.', named),
+        raise exception using errcode = 'SW045', message = format('No script is started by %L.', named),
             hint = coalesce('Scripts are started by: ' || near || '.', 'A script says so with WEBHOOK, ON FORM SUBMIT or TRIGGER.');
     end if;
 end
 $$;
 comment on function workflow_trigger(text, jsonb, uuid, uuid, text) is
     'Starts the scripts that declare this webhook, form or trigger; the keys of data become their variables.';
+
+
+create function workflow_trigger_from(execution uuid, name text, data jsonb) returns jsonb
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    bot uuid;
+begin
+    select e.bot_id into strict bot from workflow_executions e where e.id = execution;
+    return (select coalesce(jsonb_agg(t.id), '[]') from workflow_trigger(name, data, bot) t (id));
+end
+$$;
 
 
 -- ----------------------------------------------------------------------------------------------------
@@ -2178,7 +2199,7 @@ begin
         answer := null;
     end;
     if answer is null then
-        raise exception using errcode = 'SW036', message = format('There is no bot %L.', name),
+        raise exception using errcode = 'SW046', message = format('There is no bot %L.', name),
             hint = 'The names of bots are in the table bots.';
     end if;
     return answer;
@@ -2202,6 +2223,1233 @@ as $$
     )
     select to_jsonb(count(*)) from copied
 $$;
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- Schedules: what is to be started when. The daemon reads the texts and counts the moments (it knows cron and the time
+-- zones); this schema's clock alone says what is due. A schedule that is not planned has no next_at yet.
+
+create table workflow_schedules (
+    id bigint generated always as identity primary key,
+    bot_id uuid not null,
+    key text not null,
+    script text not null,
+    procedure text,
+    step integer,
+    plan_hash text references workflow_plans (hash),
+    session_id uuid,
+    what text not null,
+    cron text,
+    zone text,
+    at timestamptz,
+    once boolean not null default false,
+    variables jsonb not null default '{}',
+    missed text check (missed in ('skip', 'once', 'all')),
+    origin text not null check (origin in ('deploy', 'execution', 'sql')),
+    execution_id uuid,
+    settled timestamptz not null,
+    next_at timestamptz,
+    planned boolean not null default false,
+    paused boolean not null default false,
+    problem text,
+    last_slot timestamptz,
+    last_execution_id uuid,
+    fired bigint not null default 0,
+    created_at timestamptz not null default workflow_now(),
+    unique (bot_id, key)
+) with (fillfactor = 80);
+comment on column workflow_schedules.key is 'its content, so that asking for the same again changes nothing';
+comment on column workflow_schedules.cron is 'cron text of 5 or 6 fields, or @every; null: one moment, or not read yet';
+comment on column workflow_schedules.zone is 'null: the zone of the daemon''s configuration';
+comment on column workflow_schedules.step is 'the block of that step is what runs, of the plan plan_hash, in the session it was written in';
+comment on column workflow_schedules.missed is 'what happens to slots that nobody was there for; null: as configured';
+comment on column workflow_schedules.settled is 'slots up to here have been started or passed over; they are never looked at again';
+create index workflow_schedules_due on workflow_schedules (next_at) where not paused and next_at is not null;
+create index workflow_schedules_unplanned on workflow_schedules (id) where not planned and not paused;
+create index workflow_schedules_script on workflow_schedules (bot_id, script);
+
+-- Schedules change rarely, so a change always notifies; every daemon then looks.
+create function workflow_tell_schedulers() returns void
+    volatile security definer language sql set search_path from current
+as $$ select pg_notify(workflow_channel('wake'), 'schedules') $$;
+
+create function workflow_lock_schedule(id bigint) returns workflow_schedules
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    found_row workflow_schedules;
+begin
+    select s.* into found_row from workflow_schedules s where s.id = workflow_lock_schedule.id for no key update;
+    if not found then
+        raise exception using errcode = 'SW030', message = format('There is no schedule %s.', workflow_lock_schedule.id),
+            hint = 'The view workflow_timetable lists them.';
+    end if;
+    perform workflow_check_bot(found_row.bot_id);
+    return found_row;
+end
+$$;
+
+-- Starts what a schedule is about, for every bot it is for; each at most once under the key, for good.
+create function workflow_start_scheduled(s workflow_schedules, start_key text) returns uuid
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    bots uuid[] := array[s.bot_id];
+    bot uuid;
+    plan workflow_plans;
+    made uuid;
+    started uuid;
+    inner_key constant text := start_key;
+begin
+    if s.bot_id = '00000000-0000-0000-0000-000000000000' and s.plan_hash is null
+        and to_regclass(quote_ident(current_schema()) || '.bots') is not null then
+        execute 'select array_agg(b.id) from bots b
+            where not exists (select from workflow_scripts d where d.bot_id = b.id and d.script = $1)' into bots using s.script;
+    end if;
+    foreach bot in array coalesce(bots, '{}') loop
+        if s.plan_hash is null then
+            plan := workflow_plan_of(s.script, bot);
+        else
+            select p.* into plan from workflow_plans p where p.hash = s.plan_hash;
+        end if;
+        made := gen_random_uuid();
+        insert into workflow_executions (id, bot_id, workflow_name, current_step, state_json, status, created_at, updated_at,
+            session_id, script_path, plan_hash, mode, wake_at, start_order, start_key, partition, schedule_id)
+        values (made, bot, s.script, coalesce(s.step, 1),
+            (jsonb_build_object('version', 1, 'variables', s.variables, 'step_index', coalesce(s.step, 1))
+                || case when s.procedure is null then '{}' else jsonb_build_object('procedure', s.procedure) end
+                || case when s.step is null then '{}' else jsonb_build_object('memos', jsonb_build_object(s.step::text, true)) end)::text,
+            'running', workflow_now(), workflow_now(), s.session_id,
+            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(), nextval('workflow_start_order'),
+            inner_key, workflow_partition(coalesce(s.session_id, made)), s.id)
+        on conflict do nothing;
+        if found then
+            started := made;
+            perform workflow_wake(array[workflow_partition(coalesce(s.session_id, made))]);
+        end if;
+    end loop;
+    return started;
+end
+$$;
+comment on function workflow_start_scheduled(workflow_schedules, text) is 'The execution started, the last of them; null: the key was used before.';
+
+-- Two daemons, or a clock that stepped back, start one slot once: the key is the schedule''s and the slot''s.
+create function workflow_slot_key(schedule bigint, slot timestamptz) returns text
+    immutable strict parallel safe language sql
+    return 'schedule:' || schedule || ':' || to_char(slot at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US');
+
+-- Settles what is due. Each object: {"id", "expected": its next_at as it was read, "slots": those to start, "settled",
+-- "next": null if none comes}. Whoever finds another next_at was overtaken and does nothing. Returns how many were settled.
+create function workflow_fire_schedules(due jsonb) returns integer
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    item jsonb;
+    slot timestamptz;
+    s workflow_schedules;
+    started uuid;
+    settled_count integer := 0;
+begin
+    for item in select d from jsonb_array_elements(due) d order by (d ->> 'id')::bigint loop
+        update workflow_schedules w set settled = (item ->> 'settled')::timestamptz, next_at = (item ->> 'next')::timestamptz, problem = null
+        where w.id = (item ->> 'id')::bigint and w.next_at = (item ->> 'expected')::timestamptz and not w.paused
+        returning w.* into s;
+        continue when not found;
+        settled_count := settled_count + 1;
+        begin
+            for slot in select t::timestamptz from jsonb_array_elements_text(item -> 'slots') t loop
+                started := workflow_start_scheduled(s, workflow_slot_key(s.id, slot));
+                update workflow_schedules w set last_slot = slot, last_execution_id = coalesce(started, w.last_execution_id),
+                    fired = w.fired + (started is not null)::integer
+                where w.id = s.id;
+            end loop;
+        exception when sqlstate 'SW005' or sqlstate 'SW006' or sqlstate 'SW007' then
+            update workflow_schedules w set problem = sqlerrm where w.id = s.id;
+        end;
+    end loop;
+    return settled_count;
+end
+$$;
+
+-- What a script asks for in its turn: registers a schedule, once for its key. A moment that is past is not registered.
+-- Returns the schedule's id, null where it is past.
+create function workflow_set_schedule(execution uuid, bot uuid, key text, asked jsonb) returns bigint
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    e workflow_executions;
+    made bigint;
+    is_block constant boolean := asked ->> 'block' is not null;
+    full_key constant text := case when is_block then 'execution:' || execution || ':' || workflow_set_schedule.key else 'asked:' || workflow_set_schedule.key end;
+begin
+    if (asked ->> 'at')::timestamptz < workflow_now() - interval '1 minute' then
+        return null;
+    end if;
+    select x.* into e from workflow_executions x where x.id = execution;
+    insert into workflow_schedules (bot_id, key, script, procedure, step, plan_hash, session_id, what, cron, zone, at, once,
+        variables, origin, execution_id, settled)
+    values (coalesce(bot, '00000000-0000-0000-0000-000000000000'), full_key, asked ->> 'script', asked ->> 'procedure', (asked ->> 'block')::integer,
+        case when is_block then e.plan_hash end, case when is_block then e.session_id end,
+        asked ->> 'what', asked ->> 'cron', asked ->> 'zone', (asked ->> 'at')::timestamptz,
+        coalesce((asked ->> 'once')::boolean, asked ->> 'cron' is null),
+        coalesce(asked -> 'variables', jsonb_build_object('$arguments', coalesce(asked -> 'arguments', '[]'))),
+        'execution', execution, coalesce((asked ->> 'after')::timestamptz, workflow_now()))
+    on conflict (bot_id, key) do nothing returning workflow_schedules.id into made;
+    if made is not null then
+        perform workflow_tell_schedulers();
+    else
+        select s.id into made from workflow_schedules s
+        where s.bot_id = coalesce(bot, '00000000-0000-0000-0000-000000000000') and s.key = full_key;
+    end if;
+    return made;
+end
+$$;
+
+-- Takes back what scripts asked for about a script; what deploying it registered stays. Returns how many that were.
+create function workflow_clear_schedules(bot uuid, script text) returns bigint
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    gone bigint;
+begin
+    delete from workflow_schedules s
+    where s.bot_id = coalesce(bot, '00000000-0000-0000-0000-000000000000') and s.script = workflow_clear_schedules.script
+        and s.origin = 'execution';
+    get diagnostics gone = row_count;
+    return gone;
+end
+$$;
+
+-- The same for other programs: when is read by the daemon, in words, as cron or as a date; what it cannot read is the
+-- schedule's problem. Asking for the same again gives the same schedule.
+create function workflow_schedule(
+    script text, "when" text, bot_id uuid default null, params jsonb default '{}', zone text default null,
+    missed text default null, session_id uuid default null
+) returns bigint
+    volatile security definer language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    bot constant uuid := coalesce(workflow_schedule.bot_id, '00000000-0000-0000-0000-000000000000');
+    made bigint;
+    content_key constant text := 'sql:' || md5(jsonb_build_array(workflow_schedule.script, workflow_schedule."when", params,
+        workflow_schedule.zone, workflow_schedule.session_id)::text);
+begin
+    perform workflow_check_bot(bot);
+    if jsonb_typeof(coalesce(params, '{}')) <> 'object' then
+        raise exception using errcode = 'SW008', message = format('params must be a JSON object, not a JSON %s.', jsonb_typeof(params)),
+            hint = 'For example: {"vip": true}. Its keys become variables of the script.';
+    end if;
+    if workflow_schedule.missed not in ('skip', 'once', 'all') then
+        raise exception using errcode = 'SW031', message = format('missed must be skip, once or all, not %s.', workflow_schedule.missed),
+            hint = 'It says what happens to moments at which no daemon ran.';
+    end if;
+    if coalesce(btrim(workflow_schedule."when"), '') = '' then
+        raise exception using errcode = 'SW032', message = 'A schedule needs to say when.',
+            hint = 'For example "weekdays at 8am", "0 9 * * 1-5", "2030-12-24 09:00".';
+    end if;
+    perform workflow_plan_of(workflow_schedule.script, bot);
+    insert into workflow_schedules (bot_id, key, script, what, zone, variables, missed, session_id, origin, settled)
+    select bot, content_key, workflow_schedule.script, workflow_schedule."when", workflow_schedule.zone,
+        coalesce((select jsonb_object_agg(lower(p.key), p.value) from jsonb_each(params) p), '{}'), workflow_schedule.missed,
+        workflow_schedule.session_id, 'sql', workflow_now()
+    on conflict (bot_id, key) do nothing returning workflow_schedules.id into made;
+    if made is null then
+        select s.id into made from workflow_schedules s where s.bot_id = bot and s.key = content_key;
+    else
+        perform workflow_tell_schedulers();
+    end if;
+    return made;
+end
+$$;
+comment on function workflow_schedule(text, text, uuid, jsonb, text, text, uuid) is 'The id of the schedule.';
+
+create function workflow_schedule_status(s workflow_schedules) returns text
+    immutable parallel safe language sql
+    return case when (s).paused then 'paused' when (s).planned and (s).next_at is null then case when (s).problem is null then 'done' else 'broken' end
+        else 'active' end;
+
+create function workflow_pause_schedule(id bigint) returns workflow_outcome
+    volatile security definer language plpgsql set search_path from current
+as $$
+declare
+    s workflow_schedules := workflow_lock_schedule(id);
+    status constant text := workflow_schedule_status(s);
+begin
+    if status <> 'active' then
+        return row(false, status, format('Schedule %s is %s; there is nothing to pause.', s.id, status))::workflow_outcome;
+    end if;
+    update workflow_schedules w set paused = true where w.id = s.id;
+    return row(true, 'paused', format('Schedule %s is paused; what falls due meanwhile is not started later.', s.id))::workflow_outcome;
+end
+$$;
+
+-- One moment that passed during the pause is started now; of a recurring time, the pause swallows what fell into it.
+create function workflow_resume_schedule(id bigint) returns workflow_outcome
+    volatile security definer language plpgsql set search_path from current
+as $$
+declare
+    s workflow_schedules := workflow_lock_schedule(id);
+begin
+    if not s.paused then
+        return row(false, workflow_schedule_status(s), format('Schedule %s is not paused.', s.id))::workflow_outcome;
+    end if;
+    update workflow_schedules w set paused = false, planned = w.cron is null and w.planned,
+        next_at = case when w.cron is null then w.next_at end, settled = greatest(w.settled, workflow_now())
+    where w.id = s.id;
+    perform workflow_tell_schedulers();
+    return row(true, 'active', format('Schedule %s goes on.', s.id))::workflow_outcome;
+end
+$$;
+
+create function workflow_trigger_schedule(id bigint) returns workflow_outcome
+    volatile security definer language plpgsql set search_path from current
+as $$
+declare
+    s workflow_schedules := workflow_lock_schedule(id);
+    started constant uuid := workflow_start_scheduled(s, null);
+begin
+    update workflow_schedules w set last_execution_id = started, fired = w.fired + 1 where w.id = s.id;
+    return row(true, workflow_schedule_status(s), format('Schedule %s started %s as execution %s.', s.id, s.script, started))::workflow_outcome;
+end
+$$;
+
+-- Starts the given slots of a schedule that have not been started yet. Returns how many that were.
+create function workflow_backfill_schedule(id bigint, slots timestamptz[]) returns integer
+    volatile security definer language plpgsql set search_path from current
+as $$
+declare
+    s constant workflow_schedules := workflow_lock_schedule(id);
+    slot timestamptz;
+    started integer := 0;
+begin
+    foreach slot in array slots loop
+        if workflow_start_scheduled(s, workflow_slot_key(s.id, slot)) is not null then
+            started := started + 1;
+        end if;
+    end loop;
+    update workflow_schedules w set fired = w.fired + started where w.id = s.id;
+    return started;
+end
+$$;
+
+create view workflow_timetable with (security_invoker = true) as
+select s.id, s.bot_id, s.script, s.procedure, s.step, s.session_id, s.what, s.cron, s.zone, s.missed, s.origin,
+    workflow_schedule_status(s) as status, s.next_at, s.last_slot, s.fired, s.last_execution_id, e.status as last_status, s.problem, s.created_at
+from workflow_schedules s left join workflow_executions e on e.id = s.last_execution_id;
+comment on view workflow_timetable is
+    'Schedules: what is started when, when next, when last and what became of it. status: active, paused, done, broken (see problem).';
+
+-- Makes the declarations of a script exactly these: an array of {"kind", "name", "data"}; its schedules follow them, and
+-- those that stay go on as they are, paused ones too. Returns whether that changed any.
+create function workflow_declare(bot uuid, script text, declared jsonb) returns boolean
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    gone bigint;
+    changed bigint;
+begin
+    delete from workflow_declarations d
+    where d.bot_id = bot and d.script = workflow_declare.script and not exists (
+        select from jsonb_array_elements(declared) n where n ->> 'kind' = d.kind and n ->> 'name' = d.name);
+    get diagnostics gone = row_count;
+    insert into workflow_declarations as d (bot_id, script, kind, name, data)
+    select bot, workflow_declare.script, n ->> 'kind', n ->> 'name', n -> 'data' from jsonb_array_elements(declared) n
+    on conflict (bot_id, script, kind, name) do update set data = excluded.data, declared_at = excluded.declared_at
+        where d.data is distinct from excluded.data;
+    get diagnostics changed = row_count;
+    delete from workflow_schedules s
+    where s.bot_id = bot and s.script = workflow_declare.script and s.origin = 'deploy' and not exists (
+        select from jsonb_array_elements(declared) n
+        where n ->> 'kind' = 'schedule' and s.key = 'deploy:' || s.script || ':' || (n ->> 'name'));
+    insert into workflow_schedules (bot_id, key, script, what, cron, zone, origin, settled)
+    select bot, 'deploy:' || workflow_declare.script || ':' || (n ->> 'name'), workflow_declare.script, n -> 'data' ->> 'what',
+        n -> 'data' ->> 'cron', n -> 'data' ->> 'zone', 'deploy', workflow_now()
+    from jsonb_array_elements(declared) n where n ->> 'kind' = 'schedule'
+    on conflict (bot_id, key) do nothing;
+    if found then
+        perform workflow_tell_schedulers();
+    end if;
+    return gone + changed > 0;
+end
+$$;
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- Deploying: bots by their names, and scripts that come as rows. A script that comes as a row is a pending source; the
+-- daemon compiles it and says what came of it. What does not compile changes nothing.
+
+create function workflow_bot_named(name text) returns uuid
+    stable language plpgsql set search_path from current
+as $$
+declare
+    found_id uuid;
+begin
+    if to_regclass(quote_ident(current_schema()) || '.bots') is null then
+        return substr(encode(sha256(convert_to('stepwell bot ' || lower(name), 'UTF8')), 'hex'), 1, 32)::uuid;
+    end if;
+    execute 'select b.id from bots b where lower(b.name::text) = lower($1) order by b.name::text = $1 desc limit 1' into found_id using name;
+    return found_id;
+end
+$$;
+comment on function workflow_bot_named(text) is
+    'The bot of that name: its id in the table bots where that is (null: not in it), else one derived from the name, always the same.';
+
+create table workflow_sources (
+    id bigint generated always as identity primary key,
+    bot_id uuid not null,
+    path text not null,
+    source text,
+    status text not null default 'pending' check (status in ('pending', 'deployed', 'refused', 'replaced', 'withdrawn')),
+    plan_hash text references workflow_plans (hash),
+    problems jsonb not null default '[]',
+    requested_at timestamptz not null default workflow_now(),
+    done_at timestamptz
+);
+create index workflow_sources_pending on workflow_sources (bot_id, id) where status = 'pending';
+create index workflow_sources_path on workflow_sources (bot_id, path, id);
+comment on table workflow_sources is 'Scripts that came by workflow_deploy, and what came of them.';
+
+-- Several in one transaction are compiled together. A null source withdraws the script at once.
+create function workflow_deploy(bot uuid, path text, source text) returns bigint
+    volatile security definer language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    chosen constant uuid := coalesce(bot, '00000000-0000-0000-0000-000000000000');
+    wanted constant text := case when lower(workflow_deploy.path) like '%.bas' then workflow_deploy.path else workflow_deploy.path || '.bas' end;
+    made bigint;
+begin
+    perform workflow_check_bot(chosen);
+    if coalesce(btrim(workflow_deploy.path), '') = '' or workflow_deploy.path ~ '(^/|(^|/)\.\.?(/|$)|\\)' then
+        raise exception using errcode = 'SW040', message = format('%L is no path of a script.', workflow_deploy.path),
+            hint = 'For example "ticket.bas" or "sales/offer.bas".';
+    end if;
+    if length(workflow_deploy.source) > 1000000 then
+        raise exception using errcode = 'SW041',
+            message = format('The script has %s characters; at most 1000000 are accepted.', length(workflow_deploy.source)),
+            hint = 'Split it into several scripts.';
+    end if;
+    update workflow_sources s set status = 'replaced', done_at = workflow_now()
+    where s.bot_id = chosen and s.path = wanted and s.status = 'pending';
+    insert into workflow_sources (bot_id, path, source) values (chosen, wanted, workflow_deploy.source) returning id into made;
+    if workflow_deploy.source is null then
+        perform workflow_declare(chosen, wanted, '[]');
+        delete from workflow_scripts s where s.bot_id = chosen and s.script = wanted;
+        update workflow_sources s set status = 'withdrawn', done_at = workflow_now() where s.id = made;
+    else
+        perform pg_notify(workflow_channel('wake'), 'sources');
+    end if;
+    return made;
+end
+$$;
+comment on function workflow_deploy(uuid, text, text) is 'The number of the deployment: the view workflow_deployments says what came of it.';
+
+create view workflow_deployments with (security_invoker = true) as
+select s.id, s.bot_id, s.path, s.status, s.plan_hash,
+    (select format('%s:%s:%s: %s', p ->> 'file', p ->> 'line', p ->> 'column', p ->> 'message')
+        from jsonb_array_elements(s.problems) p where p ->> 'severity' = 'error' limit 1) as error,
+    s.problems, s.requested_at, s.done_at
+from workflow_sources s;
+comment on view workflow_deployments is
+    'What came of scripts that came by workflow_deploy. problems: every error and warning with file, line, column, message, hint.';
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- What data keywords ask: tables of a schema for each bot, reached through one function.
+--
+-- A statement comes as JSON. Names in it become identifiers of the bot's own schema by format('%I'); operators and
+-- functions are those of this file; values are read out of $1, which is bound, by their place in it. So nothing that
+-- a script or its user says is ever SQL. On top of that the statement runs as a role that may touch only such schemas.
+
+create function workflow_data_schema(bot uuid, prefix text) returns text
+    immutable strict parallel safe language sql
+    return prefix || replace(bot::text, '-', '');
+comment on function workflow_data_schema(uuid, text) is 'The schema that a bot''s tables are in.';
+
+create function workflow_data_table(place text, name text) returns oid
+    stable strict language sql set search_path from current
+as $$
+    select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f')
+$$;
+
+-- The column that a name means; `id` is also the key of a table that has no column of that name.
+create function workflow_data_column(tab oid, wanted text, out name text, out kind regtype) returns record
+    stable strict language sql set search_path from current
+as $$
+    select a.attname, a.atttypid::regtype
+    from pg_attribute a left join pg_index i on i.indrelid = tab and i.indisprimary and i.indkey[0] = a.attnum
+    where a.attrelid = tab and a.attnum > 0 and not a.attisdropped and (a.attname = wanted or (wanted = 'id' and i.indrelid is not null))
+    order by a.attname = wanted desc limit 1
+$$;
+
+create function workflow_data_made(tab oid) returns boolean
+    stable strict language sql set search_path from current
+    return coalesce(obj_description(tab, 'pg_class') = 'made by SAVE', false);
+comment on function workflow_data_made(oid) is 'Whether a table was made of what was saved, and so takes new columns and wider types.';
+
+create function workflow_data_fits(value text, kind regtype) returns boolean
+    stable language plpgsql set search_path from current
+as $$
+begin
+    if value is null or kind in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then
+        return true;
+    elsif kind in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
+        and value !~ '^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$' then
+        return false;
+    end if;
+    execute format('select ($1::%s) is null', case when kind in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+        then 'numeric::' || kind else kind::text end) using value;
+    return true;
+exception when data_exception then
+    return false;
+end
+$$;
+
+-- The SQL of a JSON value on its way into a column of this type; "" is NULL where it is no text.
+create function workflow_data_input(kind regtype, source text) returns text
+    immutable language sql set search_path from current
+as $$
+    select case
+        when kind in ('jsonb'::regtype, 'json'::regtype) then format('nullif(%s, ''null'')::%s', source, kind)
+        when kind in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then format('(%s #>> ''{}'')', source)
+        when kind in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then format('nullif(%s #>> ''{}'', '''')::numeric::%s', source, kind)
+        else format('nullif(%s #>> ''{}'', '''')::%s', source, kind)
+    end
+$$;
+
+-- ── conditions ────────────────────────────────────────────────────────────────────────────────────────
+
+-- An operand as SQL. `kind` is NULL for what is a value, which is then `given`; `at` is its place in $1.
+create function workflow_data_operand(tab oid, operand jsonb, at text[], out code text, out kind regtype, out given jsonb) returns record
+    stable language plpgsql set search_path from current
+as $$
+declare
+    sort constant text := operand ->> 0;
+    found record;
+    a record;
+    b record;
+begin
+    if sort in ('column', 'name') then
+        select * into found from workflow_data_column(tab, lower(operand ->> 1));
+        if found.name is not null then
+            code := quote_ident(found.name);
+            kind := found.kind;
+            return;
+        elsif sort = 'column' and workflow_data_made(tab) then
+            code := 'null::text';
+            kind := 'text';
+            return;
+        elsif sort = 'column' then
+            perform workflow_data_refuse_column(tab, operand ->> 1);
+        end if;
+        given := operand -> 1;
+        code := format('($1 #>> %L)', at || '1'::text);
+    elsif sort = 'value' then
+        given := operand -> 1;
+        code := format('($1 #>> %L)', at || '1'::text);
+    elsif sort = 'call' then
+        select * into a from workflow_data_operand(tab, operand -> 2, at || '2'::text);
+        if jsonb_array_length(operand) > 3 then
+            select * into b from workflow_data_operand(tab, operand -> 3, at || '3'::text);
+        end if;
+        case operand ->> 1
+            when 'lower', 'upper' then code := format('%s((%s)::text)', operand ->> 1, a.code); kind := 'text';
+            when 'trim' then code := format('btrim((%s)::text)', a.code); kind := 'text';
+            when 'length' then code := format('char_length((%s)::text)', a.code); kind := 'int4';
+            when 'abs' then code := format('abs((%s)::numeric)', a.code); kind := 'numeric';
+            when 'round' then code := format('round((%s)::numeric, %s)', a.code, coalesce(format('(%s)::int', b.code), '0')); kind := 'numeric';
+            when 'date' then
+                if a.kind in ('date'::regtype, 'timestamptz'::regtype, 'timestamp'::regtype) then
+                    code := format('(%s)::date', a.code); kind := 'date';
+                else
+                    code := format('left((%s)::text, 10)', a.code); kind := 'text';
+                end if;
+            when 'year', 'month', 'day' then code := format('extract(%s from (%s)::timestamp)::int', operand ->> 1, a.code); kind := 'int4';
+            when 'datediff' then code := format('((%s)::timestamp::date - (%s)::timestamp::date)', a.code, coalesce(b.code, 'null')); kind := 'int4';
+        end case;
+    elsif sort = 'arith' then
+        select * into a from workflow_data_operand(tab, operand -> 2, at || '2'::text);
+        select * into b from workflow_data_operand(tab, operand -> 3, at || '3'::text);
+        if a.kind in ('date'::regtype, 'timestamptz'::regtype, 'timestamp'::regtype) and operand ->> 1 in ('+', '-') then
+            code := format(case when jsonb_typeof(b.given) = 'string' then '(%s %s (%s)::interval)' else '(%s %s make_interval(secs => (%s)::float8))' end,
+                a.code, operand ->> 1, b.code);
+            kind := a.kind;
+        else
+            code := format(case operand ->> 1 when '+' then '(%s + %s)' when '-' then '(%s - %s)' when '*' then '(%s * %s)'
+                when '/' then '(%s / %s)' else 'mod(%s, %s)' end,
+                format('coalesce(nullif((%s)::text, '''')::numeric, 0)', a.code), format('coalesce(nullif((%s)::text, '''')::numeric, 0)', b.code));
+            kind := 'numeric';
+        end if;
+    else
+        raise exception using errcode = 'SW060', message = format('%s is no operand of a condition.', left(operand::text, 100)),
+            hint = 'A column, a value, a word, a function or arithmetic.';
+    end if;
+end
+$$;
+
+create function workflow_data_refuse_column(tab oid, wanted text) returns void
+    stable language plpgsql set search_path from current
+as $$
+begin
+    raise exception using errcode = 'SW063',
+        message = format('The table %s has no column %s.', (select c.relname from pg_class c where c.oid = tab), wanted),
+        hint = 'It has ' || coalesce((select string_agg(a.attname, ', ' order by a.attnum) from pg_attribute a
+            where a.attrelid = tab and a.attnum > 0 and not a.attisdropped), 'none') || '.';
+end
+$$;
+
+-- A column (or what is made of columns) against a value: by the column's type where the value reads as one, else as text.
+create function workflow_data_against(operator text, code text, kind regtype, given jsonb, param text, at text[]) returns text
+    stable language plpgsql set search_path from current
+as $$
+declare
+    said constant text := given #>> '{}';
+    numbers constant regtype[] := array['int2', 'int4', 'int8', 'numeric', 'float4', 'float8']::regtype[];
+begin
+    if operator = '<>' then
+        return format('(not coalesce(%s, false))', workflow_data_against('=', code, kind, given, param, at));
+    elsif operator = '=' and said is null then
+        return format('(%s is null)', code);
+    elsif said is null then
+        return 'false';
+    elsif operator in ('like', 'ilike') then
+        return format('(%s::text %s translate(%s, ''*?'', ''%%_''))', code, operator, param);
+    elsif operator = 'contains' then
+        return format('(strpos(%s::text, %s) > 0)', code, param);
+    elsif operator = 'starts' then
+        return format('starts_with(%s::text, %s)', code, param);
+    elsif operator = 'ends' then
+        return format('(right(%s::text, char_length(%s)) = %s)', code, param, param);
+    elsif operator = '=' and said = '' then
+        return format('(%s is null or %s::text = '''')', code, code);
+    elsif kind = 'jsonb'::regtype then
+        return format('(%s %s ($1 #> %L))', code, operator, at || '1'::text);
+    elsif kind = any(numbers) and workflow_data_fits(said, 'numeric') then
+        return format('(%s %s %s::%s)', code, operator, param, case when said ~ '^-?\d{1,18}$' then 'bigint' else 'numeric' end);
+    elsif kind = 'text'::regtype and jsonb_typeof(given) = 'number' and operator <> '=' then
+        return format('case when %s ~ ''^-?\d+(\.\d+)?$'' then %s::numeric %s %s::numeric else false end', code, code, operator, param);
+    elsif kind <> all(numbers) and workflow_data_fits(said, kind) then
+        return format('(%s %s %s::%s)', code, operator, param, kind);
+    end if;
+    return format('(%s::text %s %s)', code, operator, param);
+end
+$$;
+
+create function workflow_data_compare(tab oid, operator text, l jsonb, l_at text[], r jsonb, r_at text[]) returns text
+    stable language plpgsql set search_path from current
+as $$
+declare
+    a record;
+    b record;
+begin
+    if operator not in ('=', '<>', '<', '<=', '>', '>=', 'like', 'ilike', 'contains', 'starts', 'ends') then
+        raise exception using errcode = 'SW060', message = format('%s is no comparison.', operator), hint = 'For example: =, <, like.';
+    end if;
+    select * into a from workflow_data_operand(tab, l, l_at);
+    select * into b from workflow_data_operand(tab, r, r_at);
+    if a.kind is not null and b.kind is null then
+        return workflow_data_against(operator, a.code, a.kind, b.given, b.code, r_at);
+    elsif a.kind is null and b.kind is not null and operator in ('=', '<>', '<', '<=', '>', '>=') then
+        return workflow_data_against(translate(operator, '<>', '><'), b.code, b.kind, a.given, a.code, l_at);
+    elsif a.kind is null or operator in ('like', 'ilike', 'contains', 'starts', 'ends') then
+        return workflow_data_against(operator, format('(%s)::text', a.code), 'text', coalesce(b.given, '"?"'), format('(%s)::text', b.code), r_at);
+    elsif (select x.typcategory <> y.typcategory from pg_type x, pg_type y where x.oid = a.kind and y.oid = b.kind) then
+        return format('(%s::text %s %s::text)', a.code, operator, b.code);
+    end if;
+    return format('(%s %s %s)', a.code, operator, b.code);
+end
+$$;
+
+create function workflow_data_condition(tab oid, tree jsonb, at text[]) returns text
+    stable language plpgsql set search_path from current
+as $$
+declare
+    sort constant text := tree ->> 0;
+    said text;
+    found record;
+begin
+    if sort in ('and', 'or') then
+        select string_agg(workflow_data_condition(tab, part, at || (n - 1)::text), format(' %s ', sort) order by n) into said
+        from jsonb_array_elements(tree) with ordinality e(part, n) where n > 1;
+        return '(' || said || ')';
+    elsif sort = 'not' then
+        return format('(not coalesce(%s, false))', workflow_data_condition(tab, tree -> 1, at || '1'::text));
+    elsif sort in ('null', 'true') then
+        select * into found from workflow_data_operand(tab, tree -> 1, at || '1'::text);
+        return format(case sort when 'null' then '(%s is null)'
+            else '(coalesce(%s::text, '''') not in ('''', ''0'', ''false'', ''[]'', ''{}'', ''null''))' end, found.code);
+    elsif sort = 'in' then
+        select * into found from workflow_data_operand(tab, tree -> 1, at || '1'::text);
+        -- Many values of a type: one array. Else one comparison each.
+        if found.kind is not null and found.kind <> 'jsonb'::regtype and jsonb_array_length(tree) > 12 and not exists (
+            select from jsonb_array_elements(tree) with ordinality e(part, n)
+            where n > 2 and (part ->> 0 <> 'value' or coalesce(part ->> 1, '') = '' or not workflow_data_fits(part ->> 1, found.kind))
+        ) then
+            return format('(%s = any(array(select (part ->> 1)::%s from jsonb_array_elements($1 #> %L) with ordinality e(part, n) where n > 2)))',
+                found.code, found.kind, at);
+        end if;
+        select string_agg(workflow_data_compare(tab, '=', tree -> 1, at || '1'::text, part, at || (n - 1)::text), ' or ' order by n) into said
+        from jsonb_array_elements(tree) with ordinality e(part, n) where n > 2;
+        return coalesce('(' || said || ')', 'false');
+    end if;
+    return workflow_data_compare(tab, sort, tree -> 1, at || '1'::text, tree -> 2, at || '2'::text);
+end
+$$;
+
+create function workflow_data_where(tab oid, asked jsonb) returns text
+    stable language sql set search_path from current
+    return case when jsonb_typeof(asked -> 'where') = 'array' then workflow_data_condition(tab, asked -> 'where', '{where}') else 'true' end;
+
+-- ── tables ────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Whoever changes what tables there are is alone in the bot's schema until his turn is committed.
+create function workflow_data_prepare(place text) returns void
+    volatile language plpgsql set search_path from current
+as $$
+begin
+    perform pg_advisory_xact_lock(hashtextextended('stepwell data ' || place, 0));
+    if not exists (select from pg_namespace n where n.nspname = place) then
+        execute format('create schema %I', place);
+    end if;
+end
+$$;
+
+-- The type that holds these JSON values: numeric, boolean, text, or jsonb; NULL where all are null.
+create function workflow_data_kind(rows jsonb, key text) returns text
+    immutable language sql set search_path from current
+as $$
+    select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
+        when bool_and(t = 'boolean') then 'boolean' else 'text' end
+    from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0
+$$;
+
+-- A table nobody declared: its columns are the names of what is saved, with a key of its own.
+create function workflow_data_make(place text, name text, rows jsonb) returns oid
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    tab oid;
+    columns text;
+begin
+    perform workflow_data_prepare(place);
+    tab := workflow_data_table(place, name);
+    if tab is not null then
+        return tab;
+    end if;
+    select string_agg(format('%I %s', k, workflow_data_kind(rows, k)), ', ' order by n) into columns
+    from (select k, min(n) as n from jsonb_array_elements(rows) r, jsonb_object_keys(r) with ordinality e(k, n) group by k) names
+    where k <> 'id' and workflow_data_kind(rows, k) is not null;
+    execute format('create table %I.%I (id %s%s)', place, name,
+        case when coalesce(workflow_data_kind(rows, 'id'), 'numeric') = 'numeric'
+            and not exists (select from jsonb_array_elements(rows) r where (r ->> 'id') !~ '^-?\d{1,18}$')
+            then 'bigint generated by default as identity primary key' else 'text primary key default gen_random_uuid()::text' end,
+        coalesce(', ' || columns, ''));
+    execute format('comment on table %I.%I is %L', place, name, 'made by SAVE');
+    return workflow_data_table(place, name);
+end
+$$;
+
+-- Columns for new names, wider types for values that do not fit: for a table that was made of what is saved.
+create function workflow_data_widen(place text, name text, tab oid, rows jsonb) returns void
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    key text;
+    wanted text;
+    found record;
+begin
+    for key in select distinct k from jsonb_array_elements(rows) r, jsonb_object_keys(r) k order by k loop
+        wanted := workflow_data_kind(rows, key);
+        select * into found from workflow_data_column(tab, key);
+        if wanted is null then
+            continue;
+        elsif found.name is null then
+            perform workflow_data_prepare(place);
+            execute format('alter table %I.%I add column if not exists %I %s', place, name, key, wanted);
+        elsif wanted = 'jsonb' and found.kind <> 'jsonb'::regtype then
+            perform workflow_data_prepare(place);
+            execute format('alter table %I.%I alter column %I type jsonb using to_jsonb(%I)', place, name, key, key);
+        elsif found.kind <> 'jsonb'::regtype and exists (
+            select from jsonb_array_elements(rows) r where nullif(r ->> key, '') is not null and not workflow_data_fits(r ->> key, found.kind)
+        ) then
+            perform workflow_data_prepare(place);
+            if found.name = 'id' then
+                execute format('alter table %I.%I alter column id drop identity if exists, alter column id type text using id::text,
+                    alter column id set default gen_random_uuid()::text', place, name);
+            else
+                execute format('alter table %I.%I alter column %I type text using %I::text', place, name, key, key);
+            end if;
+        end if;
+    end loop;
+end
+$$;
+
+-- TABLE … END TABLE: makes the table, or adds and changes columns; nothing is dropped. True if anything changed.
+create function workflow_data_declare(place text, asked jsonb) returns boolean
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    name constant text := asked ->> 'table';
+    tab oid := workflow_data_table(place, name);
+    entry jsonb;
+    kind text;
+    line text;
+    lines text[] := '{}';
+    keys text[];
+    changed boolean := false;
+begin
+    select array_agg(c ->> 'name') into keys from jsonb_array_elements(asked -> 'columns') c where (c ->> 'key')::boolean;
+    perform workflow_data_prepare(place);
+    for entry in select c from jsonb_array_elements(asked -> 'columns') c loop
+        if entry ->> 'type' not in ('text', 'character varying', 'bigint', 'integer', 'numeric', 'double precision', 'boolean', 'date',
+            'timestamp with time zone', 'time without time zone', 'jsonb', 'uuid', 'bytea') then
+            raise exception using errcode = 'SW060', message = format('%s is no type of a column.', entry ->> 'type'), hint = 'For example: text, integer.';
+        end if;
+        kind := (entry ->> 'type') || coalesce('(' || (select string_agg(s::int::text, ',') from jsonb_array_elements_text(entry -> 'size') s) || ')', '');
+        line := format('%I %s', entry ->> 'name', kind);
+        if (entry ->> 'identity')::boolean then
+            line := line || ' generated by default as identity';
+        elsif entry -> 'default' ->> 0 = 'now' then
+            line := line || format(' default (current_timestamp::%s)', entry ->> 'type');
+        elsif entry -> 'default' ->> 0 = 'uuid' then
+            line := line || format(' default (gen_random_uuid()::%s)', entry ->> 'type');
+        elsif entry -> 'default' -> 1 is not null then
+            line := line || format(' default %L', entry -> 'default' ->> 1);
+        end if;
+        line := line || case when (entry ->> 'not_null')::boolean then ' not null' else '' end || case when (entry ->> 'unique')::boolean then ' unique' else '' end;
+        if entry ->> 'references' is not null then
+            line := line || format(' references %I.%I', place, entry ->> 'references');
+        end if;
+        if tab is null then
+            lines := lines || line;
+        elsif (workflow_data_column(tab, entry ->> 'name')).name is distinct from entry ->> 'name' then
+            execute format('alter table %I.%I add column %s', place, name, line);
+            changed := true;
+        elsif kind <> (select format_type(a.atttypid, a.atttypmod) from pg_attribute a where a.attrelid = tab and a.attname = entry ->> 'name') then
+            execute format('alter table %I.%I alter column %I type %s using %I::text::%s', place, name, entry ->> 'name', kind, entry ->> 'name', kind);
+            changed := true;
+        end if;
+    end loop;
+    if tab is null then
+        if keys is not null then
+            lines := lines || format('primary key (%s)', (select string_agg(quote_ident(k), ', ') from unnest(keys) k));
+        end if;
+        execute format('create table %I.%I (%s)', place, name, array_to_string(lines, ', '));
+        return true;
+    elsif workflow_data_made(tab) then
+        execute format('comment on table %I.%I is null', place, name);
+    end if;
+    return changed;
+end
+$$;
+
+-- ── writing ───────────────────────────────────────────────────────────────────────────────────────────
+
+-- Says which value does not fit its column; silent if all do.
+create function workflow_data_check(tab oid, rows jsonb) returns void
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    wrong record;
+begin
+    select k.key, k.value, (workflow_data_column(tab, k.key)).kind as kind into wrong
+    from jsonb_array_elements(rows) r, jsonb_each(r) k
+    where nullif(k.value #>> '{}', '') is not null and (workflow_data_column(tab, k.key)).kind not in ('jsonb'::regtype, 'json'::regtype)
+        and not workflow_data_fits(k.value #>> '{}', (workflow_data_column(tab, k.key)).kind)
+    limit 1;
+    if found then
+        raise exception using errcode = 'SW062',
+            message = format('The column %s of the table %s holds %s, and %s is none.', wrong.key,
+                (select c.relname from pg_class c where c.oid = tab), wrong.kind, left(wrong.value::text, 100)),
+            hint = 'Correct the value, or declare the column with another type.';
+    end if;
+end
+$$;
+
+-- Values without names take the table's columns in their order; where there are fewer, what fills itself is left out.
+create function workflow_data_name(tab oid, name text, lines jsonb) returns jsonb
+    stable language plpgsql set search_path from current
+as $$
+declare
+    every text[];
+    needed text[];
+    fitting text[];
+    answer jsonb := '[]';
+    line jsonb;
+begin
+    if tab is null then
+        raise exception using errcode = 'SW063', message = format('The table %s is not there, so values need names.', name),
+            hint = 'Declare it with TABLE … END TABLE, or save an object or variables with the columns'' names.';
+    end if;
+    select array_agg(a.attname order by a.attnum), array_agg(a.attname order by a.attnum) filter (where a.attidentity = '' and not (i.indrelid is not null and a.atthasdef))
+        into every, needed
+    from pg_attribute a left join pg_index i on i.indrelid = tab and i.indisprimary and i.indkey[0] = a.attnum
+    where a.attrelid = tab and a.attnum > 0 and not a.attisdropped;
+    for line in select l from jsonb_array_elements(lines) l loop
+        fitting := case when jsonb_array_length(line) = cardinality(every) then every else needed end;
+        if jsonb_array_length(line) > cardinality(fitting) then
+            raise exception using errcode = 'SW062',
+                message = format('The table %s has %s column(s), and %s values are given.', name, cardinality(fitting), jsonb_array_length(line)),
+                hint = 'They are ' || array_to_string(fitting, ', ') || '.';
+        end if;
+        answer := answer || jsonb_build_array((select jsonb_object_agg(fitting[n], v) from jsonb_array_elements(line) with ordinality e(v, n)));
+    end loop;
+    return answer;
+end
+$$;
+
+-- The SQL that adds rows with these columns ($1: an array of them) and answers with their ids.
+create function workflow_data_insert(place text, name text, tab oid, keys text[], replaces boolean) returns text
+    stable language plpgsql set search_path from current
+as $$
+declare
+    primary_keys text[];
+    key text;
+    found record;
+    inputs text[] := '{}';
+    conflict text := '';
+    id constant text := coalesce((workflow_data_column(tab, 'id')).name, '');
+begin
+    foreach key in array keys loop
+        select * into found from workflow_data_column(tab, key);
+        if found.name is null then
+            perform workflow_data_refuse_column(tab, key);
+        end if;
+        inputs := inputs || workflow_data_input(found.kind, format('(r -> %L)', key));
+    end loop;
+    keys := array(select (workflow_data_column(tab, k)).name from unnest(keys) with ordinality e(k, n) order by n);
+    select array_agg(a.attname::text) into primary_keys from pg_index i join pg_attribute a on a.attrelid = tab and a.attnum = any(i.indkey)
+    where i.indrelid = tab and i.indisprimary;
+    if replaces and primary_keys <@ keys then
+        conflict := format(' on conflict (%s) do update set %s', (select string_agg(quote_ident(k), ', ') from unnest(primary_keys) k),
+            (select string_agg(format('%I = excluded.%I', k, k), ', ') from unnest(keys) k where not k = any(primary_keys) or keys <@ primary_keys));
+    end if;
+    return format('with added as (insert into %I.%I as t (%s) select %s from jsonb_array_elements($1) with ordinality e(r, n) order by n%s returning %s as id)
+        select coalesce(jsonb_agg(to_jsonb(id)), ''[]'') from added', place, name,
+        (select string_agg(quote_ident(k), ', ' order by n) from unnest(keys) with ordinality e(k, n)), array_to_string(inputs, ', '), conflict,
+        case when id = '' then 'null::text' else 't.' || quote_ident(id) end);
+end
+$$;
+
+-- A counted id goes on behind what somebody gave: the next one must not meet it.
+create function workflow_data_count_on(place text, name text, rows jsonb) returns void
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    counter text;
+    highest bigint;
+begin
+    select max((r ->> 'id')::bigint) into highest from jsonb_array_elements(rows) r where r ->> 'id' ~ '^\d{1,18}$';
+    if highest is not null then
+        select pg_get_serial_sequence(format('%I.%I', place, name), a.attname) into counter
+        from pg_attribute a where a.attrelid = workflow_data_table(place, name) and a.attname = 'id' and a.attidentity <> '';
+        if counter is not null and highest > coalesce(pg_sequence_last_value(counter::regclass), 0) then
+            perform setval(counter::regclass, highest);
+        end if;
+    end if;
+end
+$$;
+
+-- ── reading and changing ──────────────────────────────────────────────────────────────────────────────
+
+-- The role that data keywords run as: the configured one, else the one of `migrate --roles`; NULL where this session
+-- may not become it, and so runs them as itself.
+create function workflow_data_role(wanted text) returns text
+    stable language sql set search_path from current
+as $$
+    select r.rolname from pg_roles r
+    where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member')
+$$;
+
+-- What was made before the role was there, or by somebody else, is opened to it.
+create function workflow_data_open(place text, tab oid, role_name text) returns void
+    volatile language plpgsql set search_path from current
+as $$
+begin
+    if not has_schema_privilege(role_name, place, 'usage') then
+        execute format('grant usage on schema %I to %I', place, role_name);
+    end if;
+    if not (has_table_privilege(role_name, tab, 'select') and has_table_privilege(role_name, tab, 'insert')) then
+        execute format('grant select, insert, update, delete on %s to %I', tab::regclass, role_name);
+    end if;
+end
+$$;
+
+create function workflow_data_ordered(tab oid, wanted text) returns text
+    stable language plpgsql set search_path from current
+as $$
+declare
+    name constant text := (workflow_data_column(tab, wanted)).name;
+begin
+    if name is null and not workflow_data_made(tab) then
+        perform workflow_data_refuse_column(tab, wanted);
+    end if;
+    return name;
+end
+$$;
+
+-- By what is asked, then by the key, so that the order is always the same.
+create function workflow_data_find(place text, name text, tab oid, asked jsonb, rows_max integer) returns text
+    stable language sql set search_path from current
+as $$
+    select format('select json_agg(row_to_json(f)) from (select * from %I.%I where %s%s limit %s) f', place, name,
+        workflow_data_where(tab, asked), coalesce(' order by ' || (
+            select string_agg(part, ', ' order by n) from (
+                select format('%I %s', c, case when (k ->> 1)::boolean then 'desc nulls last' else 'asc nulls first' end), n
+                from jsonb_array_elements(asked -> 'order') with ordinality e(k, n), workflow_data_ordered(tab, k ->> 0) c where c is not null
+                union all
+                select quote_ident(a.attname), 1000 + a.attnum from pg_index i join pg_attribute a on a.attrelid = tab and a.attnum = any(i.indkey)
+                where i.indrelid = tab and i.indisprimary
+            ) o(part, n)), ''),
+        least(coalesce((asked ->> 'limit')::bigint, rows_max + 1), rows_max + 1))
+$$;
+
+create function workflow_data_aggregate(place text, name text, tab oid, asked jsonb) returns text
+    stable language plpgsql set search_path from current
+as $$
+declare
+    called constant text := lower(asked ->> 'function');
+    column_name text;
+    code text := 'count(*)';
+begin
+    if called not in ('count', 'sum', 'avg', 'min', 'max') then
+        raise exception using errcode = 'SW060', message = format('%s adds nothing up.', called), hint = 'COUNT, SUM, AVG, MIN or MAX.';
+    elsif called <> 'count' or asked ->> 'field' <> '*' then
+        column_name := (workflow_data_column(tab, asked ->> 'field')).name;
+        if column_name is null then
+            perform workflow_data_refuse_column(tab, asked ->> 'field');
+        end if;
+        code := case called when 'count' then format('count(nullif(%I::text, ''''))', column_name)
+            when 'sum' then format('coalesce(sum(nullif(%I::text, '''')::numeric), 0)', column_name)
+            when 'avg' then format('avg(nullif(%I::text, '''')::numeric)', column_name)
+            else format('%s(%I)', called, column_name) end;
+    end if;
+    return format('select to_json(%s) from %I.%I where %s', code, place, name, workflow_data_where(tab, asked));
+end
+$$;
+
+create function workflow_data_update(place text, name text, tab oid, asked jsonb) returns text
+    stable language plpgsql set search_path from current
+as $$
+declare
+    sets text[] := '{}';
+    found record;
+    value record;
+    key text;
+begin
+    for key in select k from jsonb_object_keys(asked -> 'set') k loop
+        select * into found from workflow_data_column(tab, key);
+        if found.name is null and (workflow_data_made(tab) is not true or asked #> array['set', key] <> '["value", null]') then
+            perform workflow_data_refuse_column(tab, key);
+        elsif found.name is null then
+            continue;
+        end if;
+        select * into value from workflow_data_operand(tab, asked -> 'set' -> key, array['set', key]);
+        sets := sets || format('%I = %s', found.name, case when value.kind is null
+            then workflow_data_input(found.kind, format('($1 #> %L)', array['set', key, '1']))
+            when found.kind = 'jsonb'::regtype then format('to_jsonb(%s)', value.code) else format('(%s)::%s', value.code, found.kind) end);
+    end loop;
+    if cardinality(sets) = 0 then
+        return format('select from %I.%I where %s', place, name, workflow_data_where(tab, asked));
+    end if;
+    return format('update %I.%I set %s where %s', place, name, array_to_string(sets, ', '), workflow_data_where(tab, asked));
+end
+$$;
+
+-- Brings rows in one by one: each changes those with its key, else it is added.
+create function workflow_data_merge(place text, name text, tab oid, asked jsonb, role_name text) returns bigint
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    keys constant text[] := array(select jsonb_array_elements_text(asked -> 'by'));
+    before constant text := current_setting('role');
+    entry jsonb;
+    changed bigint;
+    key text;
+    change text;
+begin
+    foreach key in array keys loop
+        if (workflow_data_column(tab, key)).name is null then
+            perform workflow_data_refuse_column(tab, key);
+        end if;
+    end loop;
+    for entry in select r from jsonb_array_elements(asked -> 'rows') r loop
+        changed := 0;
+        if entry ?& keys then
+            change := format('update %I.%I t set %s from (select $1 as r) s where %s', place, name,
+                (select string_agg(format('%I = %s', c.name, workflow_data_input(c.kind, format('(r -> %L)', k))), ', ')
+                 from jsonb_object_keys(entry) k, workflow_data_column(tab, k) c where c.name is not null),
+                (select string_agg(format('t.%I = %s', c.name, workflow_data_input(c.kind, format('(r -> %L)', k))), ' and ')
+                 from unnest(keys) k, workflow_data_column(tab, k) c));
+            perform set_config('role', coalesce(role_name, before), true);
+            execute change using entry;
+            get diagnostics changed = row_count;
+            perform set_config('role', before, true);
+        end if;
+        if changed = 0 then
+            change := workflow_data_insert(place, name, tab, array(select k from jsonb_object_keys(entry) k order by k), false);
+            perform set_config('role', coalesce(role_name, before), true);
+            execute change using jsonb_build_array(entry);
+            perform set_config('role', before, true);
+        end if;
+    end loop;
+    return jsonb_array_length(asked -> 'rows');
+end
+$$;
+
+-- Rows that go into a table which was made of what is saved: a name that has only NULLs is no column yet.
+create function workflow_data_known(tab oid, rows jsonb) returns jsonb
+    stable language sql set search_path from current
+as $$
+    select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
+        where (workflow_data_column(tab, k)).name is not null and (k <> 'id' or v <> 'null')) order by n)
+    from jsonb_array_elements(rows) with ordinality e(r, n)
+$$;
+
+-- SAVE and INSERT: rows with the same columns go in one statement. Answers with the ids.
+create function workflow_data_save(place text, name text, tab oid, rows jsonb, replaces boolean, role_name text) returns jsonb
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    batch record;
+    before constant text := current_setting('role');
+    statement text;
+    added jsonb;
+    ids jsonb := '[]';
+begin
+    for batch in
+        select keys, jsonb_agg(r order by n) as entries from (
+            select r, n, array(select k from jsonb_object_keys(r) k order by k) as keys from jsonb_array_elements(rows) with ordinality e(r, n)
+        ) each_row group by keys order by min(n)
+    loop
+        if cardinality(batch.keys) > 0 then
+            statement := workflow_data_insert(place, name, tab, batch.keys, replaces);
+        else
+            statement := format('with added as (insert into %I.%I default values returning id) select jsonb_agg(to_jsonb(id)) from added', place, name);
+        end if;
+        perform set_config('role', coalesce(role_name, before), true);
+        execute statement into added using batch.entries;
+        perform set_config('role', before, true);
+        ids := ids || added;
+    end loop;
+    perform workflow_data_count_on(place, name, rows);
+    return ids;
+end
+$$;
+
+-- Does what is asked of a table that is there or can be made.
+create function workflow_data_run(place text, verb text, asked jsonb, role_name text, rows_max integer) returns json
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    name constant text := asked ->> 'table';
+    before constant text := current_setting('role');
+    tab oid := workflow_data_table(place, name);
+    rows jsonb := asked -> 'rows';
+    statement text;
+    answer json;
+    changed bigint;
+begin
+    if asked ? 'positional' then
+        rows := workflow_data_name(tab, name, asked -> 'positional');
+    elsif verb = 'update' then
+        select jsonb_build_array(jsonb_object_agg(k, v -> 1)) into rows from jsonb_each(asked -> 'set') e(k, v) where v ->> 0 = 'value';
+    end if;
+    if verb in ('save', 'insert', 'merge') and jsonb_array_length(rows) = 0 then
+        return case verb when 'merge' then '0' else '[]' end;
+    elsif tab is null and verb in ('save', 'insert', 'merge') then
+        tab := workflow_data_make(place, name, rows);
+    elsif tab is null then
+        return case when verb = 'find' then '[]' when verb <> 'aggregate' or lower(asked ->> 'function') in ('count', 'sum') then '0' else 'null' end;
+    end if;
+    if verb in ('save', 'insert', 'merge', 'update') and workflow_data_made(tab) and rows is not null and rows <> '[null]' then
+        perform workflow_data_widen(place, name, tab, rows);
+        rows := workflow_data_known(tab, rows);
+    end if;
+    if role_name is not null then
+        perform workflow_data_open(place, tab, role_name);
+    end if;
+    case verb
+        when 'save', 'insert' then
+            answer := workflow_data_save(place, name, tab, rows, verb = 'save', role_name)::json;
+            return case when (asked ->> 'one')::boolean then answer -> 0 else answer end;
+        when 'merge' then
+            perform pg_advisory_xact_lock(hashtextextended('stepwell data', tab::bigint));
+            return to_json(workflow_data_merge(place, name, tab, asked || jsonb_build_object('rows', rows), role_name));
+        when 'find' then statement := workflow_data_find(place, name, tab, asked, rows_max);
+        when 'aggregate' then statement := workflow_data_aggregate(place, name, tab, asked);
+        when 'update' then statement := workflow_data_update(place, name, tab, asked);
+        when 'delete' then statement := format('delete from %I.%I where %s', place, name, workflow_data_where(tab, asked));
+    end case;
+    perform set_config('role', coalesce(role_name, before), true);
+    if verb in ('find', 'aggregate') then
+        execute statement into answer using asked;
+    else
+        execute statement using asked;
+        get diagnostics changed = row_count;
+        answer := to_json(changed);
+    end if;
+    perform set_config('role', before, true);
+    return case when verb = 'find' then coalesce(answer, '[]') else answer end;
+exception when data_exception then
+    -- The rows first: they can be told apart.
+    perform workflow_data_check(tab, rows) where rows is not null and rows <> '[null]';
+    raise;
+end
+$$;
+
+create function workflow_data(bot uuid, verb text, asked jsonb, manner jsonb) returns json
+    volatile language plpgsql set search_path from current set timezone = 'UTC' set datestyle = 'ISO, DMY'
+as $$
+declare
+    place constant text := workflow_data_schema(coalesce(bot, '00000000-0000-0000-0000-000000000000'), manner ->> 'prefix');
+    name constant text := asked ->> 'table';
+    rows_max constant integer := (manner ->> 'rows_max')::integer;
+    answer json;
+    said text;
+begin
+    perform set_config('TimeZone', coalesce(manner ->> 'zone', 'UTC'), true);
+    if verb = 'table' then
+        return to_json(workflow_data_declare(place, asked));
+    end if;
+    answer := workflow_data_run(place, verb, asked, workflow_data_role(manner ->> 'role'), rows_max);
+    if verb = 'find' and json_array_length(answer) > rows_max then
+        raise exception using errcode = 'SW061', message = format('FIND %s gives more than %s rows.', name, rows_max),
+            hint = 'Give it a condition or a LIMIT, or raise [data] rows_max.';
+    end if;
+    return answer;
+exception
+    when unique_violation then
+        get stacked diagnostics said = pg_exception_detail;
+        raise exception using errcode = 'SW064', message = format('The table %s has a row with this key already: %s', name, said),
+            hint = 'SAVE changes the row that is there; INSERT only adds.';
+    when not_null_violation then
+        get stacked diagnostics said = column_name;
+        raise exception using errcode = 'SW064', message = format('The column %s of the table %s must have a value.', said, name),
+            hint = 'Give it one, or declare the column without NOT NULL.';
+    when foreign_key_violation then
+        get stacked diagnostics said = pg_exception_detail;
+        raise exception using errcode = 'SW064', message = format('The table %s and another refer to each other: %s', name, said),
+            hint = 'What is referred to is saved first, and deleted last.';
+    when data_exception then
+        raise exception using errcode = 'SW062', message = format('The table %s: %s.', name, sqlerrm), hint = 'A value does not fit its column.';
+    when undefined_function or datatype_mismatch or cannot_coerce then
+        raise exception using errcode = 'SW060', message = format('What is asked of the table %s does not fit the types of its columns: %s.', name, sqlerrm),
+            hint = 'Compare a column with values of its own type.';
+    when insufficient_privilege then
+        raise exception using errcode = 'SW065', message = format('The daemon may not do that with the table %s: %s.', name, sqlerrm),
+            hint = 'Run stepwell migrate --roles, and let the daemon create schemas in this database.';
+end
+$$;
+comment on function workflow_data(uuid, text, jsonb, jsonb) is
+    'Runs a data keyword: find, aggregate, save, insert, update, delete, merge or table, in the schema of the bot.';
 
 
 -- ----------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from daemon.cli.start import read_params
 from daemon.cli.up import prepare
 from daemon.deploy import deploy
 from daemon.settings import Settings
+from daemon.store_deploy import DeployStore
 from engine.errors import CompileError
 from engine.plan import Plan
 from engine.values import Value
@@ -112,7 +113,7 @@ async def begin(stores: Stores, settings: Settings, talk: Talk) -> UUID:
     Raises CommandError where the database has bots and none was named.
     """
     bot = talk.bot or CHAT_BOT
-    await deploy(stores.store, stores.pool, talk.plan.sources, settings, bot_id=bot)
+    await deploy(DeployStore(stores.pool), talk.plan.sources, settings, bot_id=bot, declare=False)
     try:
         return await stores.clients.start(talk.plan.script, session_id=talk.session, bot_id=bot, params=talk.params)
     except Exception as error:

@@ -17,6 +17,7 @@ from daemon.settings import SYSTEM_FILE, Settings
 from daemon.store import Pool, Store, open_pool
 from daemon.store_clients import ClientStore
 from daemon.store_glance import GlanceStore
+from daemon.store_open_requests import OpenRequestStore
 from daemon.store_operators import OperatorStore
 
 T = TypeVar("T")
@@ -108,6 +109,7 @@ class Stores:
     operators: OperatorStore
     glance: GlanceStore
     store: Store
+    requests: OpenRequestStore
 
 
 @asynccontextmanager
@@ -125,7 +127,8 @@ async def open_stores(dsn: str, settings: Settings) -> AsyncIterator[Stores]:
     try:
         glance = GlanceStore(pool, database.schema)
         # A command owns no partition: its name is none that a lease could have.
-        yield Stores(pool, ClientStore(pool), OperatorStore(pool), glance, Store(pool, database.schema, ""))
+        store = Store(pool, database.schema, "")
+        yield Stores(pool, ClientStore(pool), OperatorStore(pool), glance, store, OpenRequestStore(pool))
     except Exception as error:
         if str(getattr(error, "sqlstate", "")).startswith(OUR_SQLSTATES):
             # asyncpg's text has the hint on a line of its own.

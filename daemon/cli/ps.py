@@ -82,15 +82,28 @@ def waits_for(glance: Glance) -> str:
         parts.append(f"an answer{kind}{prompt}")
     elif glance.wait_kind == "time":
         parts.append("its time")
+    elif glance.request is not None:
+        parts.append(answer_to(glance))
     if glance.wake_at is not None and glance.wake_at > glance.now:
         parts.append(f"{span(glance.wake_at - glance.now)} left")
     return "; ".join(parts)
+
+
+def answer_to(glance: Glance) -> str:
+    """Return which answer of the world outside an execution waits for, in words."""
+    attempts = glance.request_attempts or 0
+    state = {"pending": "nobody has taken it", "taken": "under way", "in_doubt": "in doubt"}
+    tried = f", {plural(attempts, 'attempt')} so far" if attempts > 1 else ""
+    how = "to be tried again" if glance.request_status == "pending" and attempts else state[glance.request_status or ""]
+    return f"the answer to {glance.request} ({how}{tried})"
 
 
 def stuck_because(glance: Glance) -> str:
     """Return why an execution does not move though it should, "" where all is well."""
     if glance.status in ("failed", "lost", "paused"):
         return cut(glance.problem or ("paused by an operator" if glance.status == "paused" else "no reason is known"))
+    if glance.status == "waiting" and glance.request_status == "in_doubt":
+        return f"{glance.request} is in doubt: stepwell requests --execution {glance.id}"
     if glance.status not in ("running", "waiting") or glance.owned:
         return ""
     due = glance.wake_at is not None and glance.wake_at + LATE < glance.now
@@ -123,6 +136,8 @@ def _document(glance: Glance) -> dict[str, object]:
         "type": glance.type or None,
         "prompt": glance.prompt or None,
         "since": glance.since,
+        "request": glance.request,
+        "request_status": glance.request_status,
         "deadline": glance.wake_at,
         "problem": glance.problem,
         "stuck": stuck_because(glance) or None,

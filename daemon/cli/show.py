@@ -16,6 +16,7 @@ from daemon.cli.database import Stores, ask, find_one
 from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import ago, clock, cut, harmless, open_console, span, write_json
+from daemon.cli.ps import answer_to
 from daemon.rows import PastTurn, ShownExecution
 from daemon.store import EVERY_BOT
 from daemon.store_glance import Glance, Said
@@ -188,6 +189,8 @@ def _facts(shown: Shown) -> Iterator[tuple[str, str]]:
 
 
 def _wait(glance: Glance) -> str:
+    if glance.wait_kind != "message" and glance.request is not None:
+        return f"for {answer_to(glance)}"
     if glance.wait_kind != "message":
         return {"time": "for its time"}.get(glance.wait_kind or "", "for nothing that is known")
     kind = "" if glance.type in ("", "text") else f" ({glance.type})"
@@ -245,6 +248,8 @@ def _document(shown: Shown) -> dict[str, object]:
         "daemon": shown.glance.owned,
         "prompt": shown.glance.prompt or None,
         "type": shown.glance.type or None,
+        "request": shown.glance.request,
+        "request_status": shown.glance.request_status,
         "unreadable": shown.unreadable or None,
         "stack": [msgspec.to_builtins(position) for position in shown.stack],
         "variables": {k: v for k, v in shown.variables.items() if not k.startswith("$")},

@@ -13,6 +13,7 @@ from daemon.cli.database import settings_beside
 from daemon.cli.exits import OK, WRONG
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import open_console, plural, write_json
+from daemon.cli.server_tools import server_tools
 from daemon.cli.sources import find_scripts, read_script
 from daemon.settings import Settings
 from engine.errors import CompileError
@@ -29,11 +30,15 @@ def tools(
     shape: Annotated[
         Shape, Parameter(name="--as", help="A list for people, or JSON in the shape a program takes.")
     ] = "list",
+    servers: Annotated[
+        bool, Parameter(name="--servers", negative="", help="Ask the MCP servers for all of theirs, too.")
+    ] = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """List the tools: those of the configuration, and scripts with PARAM or DESCRIPTION.
 
     `--as openai` prints what the chat completions protocol takes as `tools`, `--as mcp` what an MCP server lists.
+    `--servers` lists what the MCP servers of the configuration have: what [tools.NAME] may declare.
 
     Parameters
     ----------
@@ -42,6 +47,8 @@ def tools(
     """
     settings = options.settings()
     found = configured_tools(settings)
+    theirs, silent = server_tools(settings.mcp.servers) if servers else ([], [])
+    found += theirs
     broken = 0
     for path in _paths(files, settings):
         beside = settings_beside(options, path.parent)
@@ -56,12 +63,14 @@ def tools(
         _print(found)
     else:
         write_json([shaped(tool, shape, origin) for origin, tool in found])
+    for sentence in silent:
+        open_console(sys.stderr).print(sentence, style="yellow", markup=False)
     if broken:
         said = "does" if broken == 1 else "do"
         open_console(sys.stderr).print(
             f"{plural(broken, 'script')} {said} not compile; see stepwell check.", style="yellow"
         )
-    return WRONG if broken else OK
+    return WRONG if broken or silent else OK
 
 
 def configured_tools(settings: Settings) -> list[tuple[str, Tool]]:

@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import httpcore2
 
@@ -40,6 +41,12 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CONNECTIONS_MAX = 5_000
 
 
+@cache
+def system_tls() -> ssl.SSLContext:
+    """Return what verifies servers by the system's authorities; read once, which takes a tenth of a second."""
+    return httpcore2.default_ssl_context()
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A whole answer."""
@@ -68,7 +75,7 @@ class HttpPerformer:
         connections_max: int = CONNECTIONS_MAX,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        tls = tls or httpcore2.default_ssl_context()
+        tls = tls or system_tls()
         self._web = web
         self._reader = Reader(web.base_url, tools or {}, web.timeout_seconds)
         self._resolver = Resolver()

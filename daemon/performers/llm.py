@@ -19,7 +19,8 @@ import structlog
 
 from daemon.metrics import Metrics
 from daemon.offered_tools import OfferedTool, Resolve
-from daemon.performers.llm_wire import Answered, error_of, read_answer, retry_after, wire_body, wire_names
+from daemon.performers.http_answers import Headers, retry_after
+from daemon.performers.llm_wire import Answered, error_of, read_answer, wire_body, wire_names
 from daemon.performing import AttemptFailed, TakenRequest
 from daemon.settings_world import Llm
 from daemon.version import stepwell_version
@@ -179,7 +180,7 @@ class LlmPerformer:
 
     def _refused(self, status: int, headers: httpx2.Headers, content: bytes) -> AttemptFailed:
         message, code = error_of(content)
-        return self._judged(status, message, code, retry_after(headers.get("retry-after"), headers.get("date")))
+        return self._judged(status, message, code, retry_after(Headers(headers.raw)))
 
     def _judged(self, status: int, message: str, code: str, after: float | None) -> AttemptFailed:
         """Return the failure that a status is: again for what passes, final with the endpoint's own words else."""

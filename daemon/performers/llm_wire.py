@@ -6,15 +6,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
 from daemon.offered_tools import OfferedTool, open_schema
 from engine.errors import ScriptError
 from engine.values import Value, check_value
 
-RETRY_AFTER_SECONDS_MAX = 3_600.0
 MESSAGE_CHARACTERS_MAX = 500
 TOOL_CALLS_MAX = 64
 PASSED_ON = ("temperature", "max_tokens", "tool_choice")
@@ -220,7 +217,7 @@ def _arguments_of(written: object) -> tuple[Json, str]:
     if not isinstance(given, dict):
         return {}, "The arguments must be a JSON object."
     try:
-        safe = _cleaned(given)
+        safe = safe_value(given)
         check_value(safe)
     except ScriptError as error:
         return {}, f"The arguments cannot be used: {error.message}"
@@ -258,13 +255,14 @@ def clean(text: str) -> str:
     return _HALVES.sub("\ufffd", text.replace("\0", ""))
 
 
-def _cleaned(value: Any) -> Any:
+def safe_value(value: Any) -> Any:
+    """Return a value whose texts are clean, inside lists and objects too. Raises RecursionError."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, list):
-        return [_cleaned(v) for v in value]
+        return [safe_value(v) for v in value]
     if isinstance(value, dict):
-        return {clean(k): _cleaned(v) for k, v in value.items()}
+        return {clean(k): safe_value(v) for k, v in value.items()}
     return value
 
 
@@ -272,26 +270,3 @@ def shown(text: str) -> str:
     """Return a text for the sentence of an error: on one line, cut."""
     line = " ".join(_CONTROLS.sub(" ", clean(text)).split())
     return line if len(line) <= MESSAGE_CHARACTERS_MAX else line[:MESSAGE_CHARACTERS_MAX] + "…"
-
-
-def retry_after(text: str | None, date: str | None = None) -> float | None:
-    """Return after how many seconds a server asks to be asked again, at most an hour; None where it does not say.
-
-    A date is read against the server's own clock, its Date header (RFC 9110, 10.2.3).
-    """
-    text = (text or "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
-        return min(float(text), RETRY_AFTER_SECONDS_MAX)
-    then = _moment(text)
-    if then is None:
-        return None
-    now = _moment(date or "") or datetime.now(UTC)
-    return min(max((then - now).total_seconds(), 0.0), RETRY_AFTER_SECONDS_MAX)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -22,7 +22,6 @@ from aiosmtplib import (
     SMTP,
     SMTPAuthenticationError,
     SMTPException,
-    SMTPNotSupported,
     SMTPRecipientsRefused,
     SMTPResponseException,
 )
@@ -103,6 +102,8 @@ class MailPerformer:
 
     async def _hand_over(self, account: MailAccount, mail: Mail) -> dict[str, Value]:
         """Return who was refused. Raises AttemptFailed."""
+        if self._tls_context is None and account.tls != "none":
+            self._tls_context = await asyncio.to_thread(ssl.create_default_context)
         client = SMTP(
             hostname=account.host,
             port=account.port,
@@ -139,6 +140,8 @@ async def _leave(client: SMTP) -> None:
 def _failure(error: Exception, account: MailAccount, *, unsure: bool) -> AttemptFailed:
     """Return what a failure means for the request."""
     where = f"the mail server {account.host}"
+    if _is_certificate(error):
+        return _final(f"{where} shows a certificate that cannot be trusted: {_line(str(error))}")
     match error:
         case SMTPRecipientsRefused(recipients=several):
             said = "; ".join(f"{r.recipient}: {r.code} {_line(r.message)}" for r in several[:5])
@@ -150,10 +153,8 @@ def _failure(error: Exception, account: MailAccount, *, unsure: bool) -> Attempt
         case SMTPResponseException():
             message = f"{where} refused the mail: {error.code} {_line(error.message)}"
             return AttemptFailed(message, again=error.code < 500, kind=KIND)
-        case SMTPNotSupported() | ValueError():
-            return _final(f"{where} cannot take this mail: {_line(str(error))}")
-    if _is_certificate(error):
-        return _final(f"{where} shows a certificate that cannot be trusted: {_line(str(error))}")
+    if not isinstance(error, OSError):  # no STARTTLS, no AUTH, no letters beyond ASCII in addresses
+        return _final(f"{where} cannot take this mail: {_line(str(error))}")
     if isinstance(error, TimeoutError):
         return AttemptFailed(f"{where} did not answer in time", again=True, kind=KIND, unsure=unsure)
     said = _line(str(error)) or type(error).__name__

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from engine.effects import Query
-from engine.events import QueryAnswered
+from engine.effects import Query, Request
+from engine.events import QueryAnswered, RequestCompleted
 from engine.expressions import Expression
 from engine.steps import (
     NEXT,
     Ask,
+    Await,
     Call,
     Here,
     Misuse,
@@ -21,6 +22,8 @@ from engine.steps import (
     Target,
     Written,
 )
+from engine.values import Value
+from engine.waits import ForRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,15 @@ class CallProcedure(Step):
 class CallTool(Step):
     """Call a tool that the configuration declares: `SET ticket = CREATE(description)`, `CALL create, text`.
 
-    A PostgreSQL function runs in the turn's own transaction: its effects exist exactly once.
+    A PostgreSQL function runs in the turn's own transaction: its effects exist exactly once. An endpoint of the web
+    is a request under a stable key, whose value is the answer's body; where it is, and how it is asked, only the
+    configuration knows.
     """
 
     tool: str
     arguments: tuple[Expression, ...]
     into: Target | None
+    kind: str = "sql"
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -81,10 +87,15 @@ class CallTool(Step):
 
     def run(self, here: Here) -> Move:
         match here.why:
-            case Resumed(event=QueryAnswered(value=value)):
+            case Resumed(event=QueryAnswered(value=value) | RequestCompleted(value=value)):
                 return here.into(self.into, value)
             case _:
-                return Ask(Query(f"tool:{self.tool}", tuple(here.value(e) for e in self.arguments)))
+                arguments = [here.value(e) for e in self.arguments]
+                if self.kind == "sql":
+                    return Ask(Query(f"tool:{self.tool}", tuple(arguments)))
+                payload: Value = {"tool": self.tool, "arguments": [*arguments]}
+                policy = here.policy.tools_in_doubt.get(self.tool)
+                return Await(ForRequest(self.kind), (Request(self.kind, payload, policy=policy),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ast
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from engine.expressions import Expression
@@ -127,8 +128,8 @@ class Select(Step):
         case: "CASE"i choice ("," choice)*
         choice: expression -> choice_value
             | expression "TO"i expression -> choice_range
-            | "IS"i CASE_OPERATOR expression -> choice_is
-            | "IS"i expression -> choice_value
+            | ["IS"i] CASE_OPERATOR expression -> choice_is
+            | "IS"i expression -> choice_is_value
         CASE_OPERATOR.5: "<>" | "!=" | "<=" | ">=" | "==" | "=" | "<" | ">"
         case_else: "CASE"i "ELSE"i | "DEFAULT"i | "CASE"i "DEFAULT"i
         end_select: "END"i "SELECT"i | "END"i "SWITCH"i
@@ -178,6 +179,10 @@ def _choices(section: Section) -> tuple[Choice, ...]:
             case "choice_is":
                 operator = part.words()[0]
                 choices.append(Choice(_SPELLINGS.get(operator, operator), expressions[0]))
+            case "choice_is_value" if isinstance(expressions[0].node, ast.UnaryOp):
+                # CASE IS NOT NULL: the NOT belongs to IS
+                inner = replace(expressions[0], node=expressions[0].node.operand)
+                choices.append(Choice("<>", inner))
             case _:
                 choices.append(Choice("=", expressions[0]))
     return tuple(choices)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from engine.expressions import Expression
-from engine.steps import Here, Misuse, Move, Next, Return, Step, Written
-from engine.values import Value
+from engine.steps import Here, Misuse, Move, Next, Return, Step, Written, constant_of
+from engine.values import Value, to_text
+
+SWITCH = "SWITCH"
+"""What an enclosing SELECT or SWITCH is called among the loops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,11 @@ class Continue(Step):
 def enclosing_loop(written: Written, kind: str) -> int:
     """Return the number of the innermost enclosing loop of that kind. Raises Misuse."""
     for name, number in reversed(written.loops):
-        if kind in ("", "LOOP", name) or {kind, name} == {"DO", "WHILE"}:
+        if (name != SWITCH and kind in ("", "LOOP", name)) or {kind, name} == {"DO", "WHILE"}:
             return number
+    for name, number in reversed(written.loops):
+        if name == SWITCH and kind == "":
+            return number  # BREAK at the end of a CASE, where no loop is meant
     what = f"{kind} loop" if kind else "loop"
     raise Misuse(f"there is no {what} around this statement", "EXIT alone leaves the script")
 
@@ -87,7 +93,7 @@ def enclosing_loop(written: Written, kind: str) -> int:
 class ReturnValue(Step):
     """End the procedure or the script, with a value or without: `RETURN`, `RETURN e`, `EXIT`, `EXIT SUB`.
 
-    `RETURN WITH a AS b, …` gives an object with those members.
+    `RETURN WITH a AS b, …` gives an object with those members, `RETURN a, b` a list.
 
     ```basic
     FUNCTION twice(n)
@@ -100,15 +106,15 @@ class ReturnValue(Step):
     ```
     """
 
-    value: Expression | None
+    values: tuple[Expression, ...]
     members: tuple[tuple[str, Expression], ...]
 
     HEADS: ClassVar[tuple[str, ...]] = ("RETURN", "EXIT SUB", "EXIT FUNCTION", "EXIT")
     GRAMMAR: ClassVar[str] = """
-        return: "RETURN"i [value]
+        return: "RETURN"i [value ("," expression)*]
             | "RETURN"i "WITH"i return_member ("," return_member)*
             | "EXIT"i ["SUB"i | "FUNCTION"i]
-        return_member: expression "AS"i NAME | NAME "=" expression -> return_named
+        return_member: expression "AS"i (NAME | STRING) | NAME "=" expression -> return_named
     """
 
     @classmethod
@@ -117,14 +123,17 @@ class ReturnValue(Step):
         members = []
         for rule in written.parsed.parts:
             if hasattr(rule, "rule"):
-                members.append((rule.words()[0], rule.expressions()[0]))
-        return cls(written.place, values[0] if values else None, tuple(members))
+                given = rule.expressions()
+                name = rule.words()[0] if rule.words() else to_text(constant_of(given[1]))
+                members.append((name, given[0]))
+        return cls(written.place, tuple(values), tuple(members))
 
     def run(self, here: Here) -> Move:
         if self.members:
             value: dict[str, Value] = {name: here.value(e) for name, e in self.members}
             return Return(value)
-        return Return(here.value(self.value) if self.value else None)
+        values = [here.value(e) for e in self.values]
+        return Return(values if len(values) > 1 else next(iter(values), None))
 
 
 @dataclass(frozen=True, slots=True)

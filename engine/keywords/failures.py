@@ -92,7 +92,7 @@ class ClearError(Step):
 @dataclass(frozen=True, slots=True)
 class Try(Step):
     """Guard statements: `TRY … CATCH e … END TRY`. An error in the first part runs the second; `e` is its
-    sentence.
+    sentence. `FINALLY` behind them runs after either.
 
     ```basic
     TRY
@@ -112,37 +112,43 @@ class Try(Step):
     variable: str | None
     guarded: Block
     handler: Block
+    final: Block
 
     HEADS: ClassVar[tuple[str, ...]] = ("TRY",)
     GRAMMAR: ClassVar[str] = """
         try: "TRY"i
-        catch: "CATCH"i [NAME]
+        catch: "CATCH"i [NAME ["AS"i NAME] | "(" NAME ["AS"i NAME] ")" | "AS"i NAME]
+        finally: "FINALLY"i
         end_try: "END"i "TRY"i
     """
-    SECTIONS: ClassVar[dict[str, str]] = {"CATCH": "catch"}
+    SECTIONS: ClassVar[dict[str, str]] = {"CATCH": "catch", "FINALLY": "finally"}
     CLOSERS: ClassVar[dict[str, str]] = {"END TRY": "end_try"}
 
     @classmethod
     def build(cls, written: Written) -> Self:
-        if len(written.sections) > 2:
-            raise Misuse("TRY has one CATCH", "TRY … CATCH e … END TRY")
-        catch = written.sections[1] if len(written.sections) == 2 else None
-        words = catch.parsed.words() if catch else ()
+        guarded, *others = written.sections
+        if [s.parsed.rule for s in others] not in ([], ["catch"], ["finally"], ["catch", "finally"]):
+            raise Misuse("TRY has one CATCH, and one FINALLY behind it", "TRY … CATCH e … FINALLY … END TRY")
+        parts = {s.parsed.rule: s for s in others}
+        words = parts["catch"].parsed.words() if "catch" in parts else ()
         variable = words[0].lower() if words else None
-        return cls(written.place, variable, written.sections[0].block, catch.block if catch else ())
+        handler = parts["catch"].block if "catch" in parts else ()
+        return cls(
+            written.place, variable, guarded.block, handler, parts["finally"].block if "finally" in parts else ()
+        )
 
     def blocks(self) -> tuple[Block, ...]:
-        return (self.guarded, self.handler)
+        return (self.guarded, self.handler, self.final)
 
     def run(self, here: Here) -> Move:
         match here.why:
             case Caught(message=message):
                 sets = (Assignment(self.variable, message),) if self.variable else ()
-                return Enter(1, sets=sets)
+                return Enter(1, memo=1, sets=sets)
             case BlockEnded():
-                return NEXT
+                return NEXT if here.memo == 2 or not self.final else Enter(2, memo=2)
             case _:
-                return Enter(0)
+                return Enter(0, memo=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class Hear(Step):
 
     HEADS: ClassVar[tuple[str, ...]] = ("HEAR",)
     GRAMMAR: ClassVar[str] = """
-        hear: "HEAR"i [target] hear_clause*
+        hear: "HEAR"i [target | STRING] hear_clause*
         ?hear_clause: hear_as | hear_with | hear_default | hear_timeout | hear_retries
             | hear_or_event | hear_or_after
         hear_or_event: _OR_EVENT expression
@@ -106,6 +106,7 @@ class Hear(Step):
         _OR_AFTER.5: /OR[ ]+AFTER(?=[ ]+(?:\\d|(?!(?:AND|OR|THEN|IS|IN|LIKE|MOD)(?!\\w))[\\w(]))/i
         hear_as: "AS"i expression ("," expression)*
             | "AS"i "MENU"i expression ("," expression)* -> hear_menu
+            | "AS"i NAME NAME -> hear_two_words
         hear_with: "WITH"i expression
         hear_default: "DEFAULT"i expression
         hear_timeout: "TIMEOUT"i expression [TIME_UNIT]
@@ -127,7 +128,7 @@ class Hear(Step):
             target,
             kind,
             choices,
-            parsed.expression_of("hear_with") or prompt,
+            parsed.expression_of("hear_with") or prompt or next(iter(parsed.expressions()), None),
             parsed.expression_of("hear_default"),
             parsed.expression_of("hear_timeout"),
             unit_seconds(unit),
@@ -285,6 +286,12 @@ def _kind_of(parsed: Parsed) -> tuple[str, tuple[Expression, ...], Expression | 
     menu = parsed.find("hear_menu")
     if menu is not None:
         return "text", menu.expressions(), None
+    two = parsed.find("hear_two_words")
+    if two is not None:
+        kind = canonical_type("".join(two.words())) or canonical_type(two.words()[0])
+        if kind is None:
+            raise Misuse(f"HEAR knows no type {' '.join(two.words())}", "`stepwell keywords HEAR` lists the types")
+        return kind, (), None
     clause = parsed.find("hear_as")
     if clause is None:
         return "text", (), None
@@ -299,6 +306,6 @@ def _kind_of(parsed: Parsed) -> tuple[str, tuple[Expression, ...], Expression | 
             return kind, (), None
         if first.text.isupper() and len(first.text) > 2:
             near = difflib.get_close_matches(first.text.lower(), type_names(), 1, 0.6)
-            hint = f"did you mean {near[0].upper()}?" if near else "`stepwell keywords HEAR` lists the types"
-            raise Misuse(f"HEAR knows no type {first.text}", hint)
+            if near:
+                raise Misuse(f"HEAR knows no type {first.text}", f"did you mean {near[0].upper()}?")
     return "text", (first,), None

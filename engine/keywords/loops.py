@@ -173,9 +173,9 @@ class While(Step):
     HEADS: ClassVar[tuple[str, ...]] = ("WHILE",)
     GRAMMAR: ClassVar[str] = """
         while: "WHILE"i expression ["DO"i]
-        wend: "WEND"i | "END"i "WHILE"i
+        wend: "WEND"i | "END"i "WHILE"i | "LOOP"i
     """
-    CLOSERS: ClassVar[dict[str, str]] = {"WEND": "wend", "END WHILE": "wend"}
+    CLOSERS: ClassVar[dict[str, str]] = {"WEND": "wend", "END WHILE": "wend", "LOOP": "wend"}
     LOOP: ClassVar[str] = "WHILE"
     RETESTS: ClassVar[bool] = True
 
@@ -227,11 +227,11 @@ class Do(Step):
     HEADS: ClassVar[tuple[str, ...]] = ("DO",)
     GRAMMAR: ClassVar[str] = """
         do: "DO"i [do_while | do_until]
-        loop: "LOOP"i [do_while | do_until]
+        loop: "LOOP"i [do_while | do_until] | "END"i "DO"i | "WEND"i
         do_while: "WHILE"i expression
         do_until: "UNTIL"i expression
     """
-    CLOSERS: ClassVar[dict[str, str]] = {"LOOP": "loop"}
+    CLOSERS: ClassVar[dict[str, str]] = {"LOOP": "loop", "END DO": "loop", "WEND": "loop"}
     LOOP: ClassVar[str] = "DO"
     RETESTS: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""SEND MAIL, BEGIN MAIL, SEND TEMPLATE and CREATE DRAFT: mails, performed after the commit under a stable key."""
+"""SEND MAIL and BEGIN MAIL: mails, performed after the commit under a stable key."""
 
 from __future__ import annotations
 
@@ -6,60 +6,18 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import ClassVar, Self
 
-from engine.effects import Request
-from engine.errors import ScriptError
-from engine.events import RequestCompleted, TimedOut
+from engine.events import RequestCompleted
 from engine.expressions import Expression
-from engine.mail_text import files_of, filled, is_html, is_template, recipients_of, subject_and_body
-from engine.steps import NEXT, Await, Here, Misuse, Move, Parsed, Resumed, Step, Target, Written
+from engine.mail_requests import Envelope, clauses_of, first, mail_request, text_of, values_of
+from engine.mail_text import files_of, recipients_of, subject_and_body
+from engine.steps import NEXT, Here, Misuse, Move, Resumed, Step, Target, Written
 from engine.values import Value, to_text
-from engine.waits import ForRequest
 
 _HEADER = re.compile(r"\s*(to|cc|bcc|subject|attachments?|account)\s*:[ \t]*", re.IGNORECASE)
 
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What a statement says of a mail beside its subject and text, evaluated."""
-
-    to: list[str]
-    cc: list[str]
-    bcc: list[str]
-    attachments: list[str]
-    account: str | None
-
-
-def mail_request(envelope: Envelope, subject: str, body: str) -> Move:
-    """Return the move that asks for a mail. Raises ScriptError where nobody would get it."""
-    if not (envelope.to or envelope.cc or envelope.bcc):
-        raise ScriptError("this mail has no recipient: its address is empty", "mail")
-    payload: Value = {
-        "to": list(envelope.to),
-        "cc": list(envelope.cc),
-        "bcc": list(envelope.bcc),
-        "subject": " ".join(subject.split()),
-        "body": body,
-        "html": is_html(body),
-        "attachments": list(envelope.attachments),
-        "account": envelope.account,
-    }
-    return Await(ForRequest("mail"), effects=(Request("mail", payload),))
-
-
-def values_of(here: Here, expressions: Sequence[Expression]) -> list[Value]:
-    """Return the values of expressions. Raises ScriptError."""
-    return [here.value(e) for e in expressions]
-
-
-def text_of(here: Here, expression: Expression | None) -> str:
-    """Return an expression's value as text; of none "". Raises ScriptError."""
-    return "" if expression is None else to_text(here.value(expression))
-
-
-# Clauses of all statements here. A variable may be called `to`, `attachment`, …: then no operand follows it.
+# Clauses of all statements of mail. A variable may be called `to`, `attachment`, …: then no operand follows it.
 _OPERAND = r"""(?=[ ]+(?:["(\[]|(?!(?:AND|OR|MOD|IS|IN|LIKE|CONTAINS|USING|SUBJECT|BODY|CC|BCC)(?!\w))[^\W\d]))"""
 CLAUSES = rf"""
         _MAIL_TO.3: /TO{_OPERAND}/i
@@ -157,22 +115,6 @@ class SendMail(Step):
         if self.subject is None:
             subject, body = subject_and_body(body)
         return mail_request(envelope, subject, body)
-
-
-def clauses_of(parsed: Parsed) -> dict[str, list[Expression]]:
-    """Return the operands of a statement's clauses by the clause's rule. Raises Misuse for one that is there twice."""
-    named: dict[str, list[Expression]] = {}
-    for part in parsed.parts:
-        if isinstance(part, Parsed):
-            if part.rule in named and part.rule not in ("mail_attachment", "mail_cc", "mail_bcc"):
-                raise Misuse(f"{part.rule.rpartition('_')[2].upper()} is there twice")
-            named.setdefault(part.rule, []).extend(part.expressions())
-    return named
-
-
-def first(named: dict[str, list[Expression]], rule: str) -> Expression | None:
-    """Return the operand of a clause, or None where it is absent."""
-    return named[rule][0] if rule in named else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,143 +229,3 @@ def joined(lines: Sequence[ast.expr], block: ast.Call) -> ast.expr:
 def is_blank(line: ast.expr) -> bool:
     """Tell whether a line of a block is empty."""
     return isinstance(line, ast.Constant) and not str(line.value).strip()
-
-
-@dataclass(frozen=True, slots=True)
-class SendTemplate(Step):
-    """Send a mail by a template: `SEND TEMPLATE name, to[, variables]`, or `SEND TEMPLATE name TO a WITH variables`.
-
-    The template is a file of the folder that the configuration names (`name.txt`, `name.html`), or a text itself.
-    `{{name}}` and `${name}` in it become the values of the variables, an object. Its first line may be
-    `Subject: …`. Where there is no such file, or a recipient is no mail address, the statement is one for the bot
-    server, like every other keyword.
-
-    ```basic
-    SEND TEMPLATE "welcome", "ana@example.com", { name: "Ana" }
-    TALK "Sent"
-    ```
-    ```chat
-    given mail welcome answers {"sent": true}
-    bot: Sent
-    ```
-    """
-
-    template: Expression
-    to: tuple[Expression, ...]
-    variables: Expression | None
-    account: Expression | None
-    into: Target | None
-
-    HEADS: ClassVar[tuple[str, ...]] = ("SEND TEMPLATE", "SEND MAIL TEMPLATE", "SEND EMAIL TEMPLATE")
-    GRAMMAR: ClassVar[str] = """
-        send_template: "SEND"i ("MAIL"i | "EMAIL"i)? "TEMPLATE"i expression _template_more*
-        _template_more: "," expression | template_to | template_with | mail_using
-        template_to: "TO"i expression ("," expression)*
-        template_with: ("WITH"i | "DATA"i) expression
-    """
-    RESULT: ClassVar[bool] = True
-
-    @classmethod
-    def build(cls, written: Written) -> Self:
-        template, *rest = written.parsed.expressions()
-        named = clauses_of(written.parsed)
-        to = list(named.get("template_to", ()))
-        variables = first(named, "template_with")
-        if not to and rest:
-            to = [rest.pop(0)]
-        elif len(to) > 1 and variables is None:
-            variables = to.pop()
-        if not to:
-            raise Misuse("this template goes to nobody", 'SEND TEMPLATE "welcome", to, variables')
-        if variables is None and rest:
-            variables = rest.pop(0)
-        if rest:
-            raise Misuse("SEND TEMPLATE takes a template, its recipients and an object of variables")
-        return cls(written.place, template, tuple(to), variables, first(named, "mail_using"), written.into)
-
-    def run(self, here: Here) -> Move:
-        match here.why:
-            case Resumed(event=RequestCompleted(value={"missing": "template"})):
-                return self.ask_server(here)
-            case Resumed(event=RequestCompleted(value=value)):
-                return here.into(self.into, value)
-            case Resumed(event=TimedOut()):
-                raise unanswered("SEND TEMPLATE")
-        to = recipients_of(values_of(here, self.to))
-        template, variables = text_of(here, self.template), self.given(here)
-        if any("@" not in who for who in to) or not template.strip():
-            return self.ask_server(here)
-        envelope = Envelope(to, [], [], [], text_of(here, self.account) or None)
-        if is_template(template):
-            return mail_request(envelope, *filled(template, variables))
-        payload: Value = {"to": list(to), "template": template, "variables": variables, "account": envelope.account}
-        return Await(ForRequest("mail"), effects=(Request("mail", payload),))
-
-    def given(self, here: Here) -> dict[str, Value]:
-        """Return the template's variables. Raises ScriptError."""
-        value = here.value(self.variables) if self.variables else {}
-        if not isinstance(value, dict | None):
-            raise ScriptError('the variables of a template are an object: { name: "Ana" }', "mail")
-        return value or {}
-
-    def ask_server(self, here: Here) -> Move:
-        """Return the move that leaves the statement to the bot server."""
-        to = values_of(here, self.to)
-        arguments = [here.value(self.template), *to, *([self.given(here)] if self.variables else [])]
-        return ask_server(here, "SEND TEMPLATE", arguments, {})
-
-
-@dataclass(frozen=True, slots=True)
-class CreateDraft(Step):
-    """Have the bot server put a mail among the drafts: `CREATE DRAFT to, subject, body[, attachments …]`.
-
-    ```basic
-    draft = CREATE DRAFT "ana@example.com", "Your offer", "Dear Ana …"
-    TALK "Draft ${draft.id}"
-    ```
-    ```chat
-    given CREATE DRAFT answers {"id": 7}
-    bot: Draft 7
-    ```
-    """
-
-    arguments: tuple[Expression, ...]
-    clauses: tuple[tuple[str, tuple[Expression, ...]], ...]
-    into: Target | None
-
-    HEADS: ClassVar[tuple[str, ...]] = ("CREATE DRAFT",)
-    GRAMMAR: ClassVar[str] = """
-        create_draft: "CREATE"i "DRAFT"i _MAIL_TO? expression _mail_more*
-    """
-    RESULT: ClassVar[bool] = True
-
-    @classmethod
-    def build(cls, written: Written) -> Self:
-        named = clauses_of(written.parsed)
-        arguments = list(written.parsed.expressions())
-        for rule in ("mail_subject", "mail_body"):
-            arguments += named.pop(rule, [])
-        arguments += named.pop("mail_attachment", [])
-        clauses = tuple((rule.removeprefix("mail_").upper(), tuple(values)) for rule, values in named.items())
-        return cls(written.place, tuple(arguments), clauses, written.into)
-
-    def run(self, here: Here) -> Move:
-        match here.why:
-            case Resumed(event=RequestCompleted(value=value)):
-                return here.into(self.into, value)
-            case Resumed(event=TimedOut()):
-                raise unanswered("CREATE DRAFT")
-        clauses: dict[str, Value] = {name: values_of(here, values) for name, values in self.clauses}
-        return ask_server(here, "CREATE DRAFT", values_of(here, self.arguments), clauses)
-
-
-def ask_server(here: Here, words: str, arguments: list[Value], clauses: dict[str, Value]) -> Move:
-    """Return the move that leaves a statement to the bot server, as every keyword that is none of ours."""
-    deadline = here.now + timedelta(seconds=here.policy.keyword_seconds_max)
-    payload: Value = {"arguments": arguments, "clauses": clauses}
-    return Await(ForRequest(words, deadline=deadline), (Request(words, payload, deadline=deadline),))
-
-
-def unanswered(words: str) -> ScriptError:
-    """Return the error of a statement that no bot server took in time."""
-    return ScriptError(f"nobody has answered {words} in time: is a program running that performs it?", "timeout")

@@ -10,7 +10,7 @@ from engine.errors import ScriptError
 from engine.events import QueryAnswered
 from engine.expressions import Expression
 from engine.pairs import named_value
-from engine.steps import NEXT, Ask, Here, Misuse, Move, Resumed, Step, Target, Written, constant_of
+from engine.steps import NEXT, Ask, Here, Move, Resumed, Step, Target, Written
 from engine.values import to_text
 
 SCOPES = ("session", "user")
@@ -58,11 +58,11 @@ class SetSession(Step):
 
 @dataclass(frozen=True, slots=True)
 class GetSession(Step):
-    """Read what the session keeps: `x = GET "session.k"`, `x = GET SESSION "k"`, `x = GET SESSION id, "k"`.
-    Absent is NULL.
+    """Read what the session keeps: `x = GET SESSION "k"`, the same as `x = GET "session.k"`, and
+    `x = GET SESSION id, "k"` with the session's own id. Absent is NULL.
 
     ```basic
-    seen = GET "session.seen"
+    seen = GET SESSION "seen"
     IF seen IS NULL THEN TALK "first visit"
     ```
     ```chat
@@ -74,27 +74,15 @@ class GetSession(Step):
     key: Expression
     into: Target | None
 
-    HEADS: ClassVar[tuple[str, ...]] = ('GET "', "GET SESSION")
+    HEADS: ClassVar[tuple[str, ...]] = ("GET SESSION",)
     GRAMMAR: ClassVar[str] = """
-        get_session: "GET"i expression
-            | "GET"i "SESSION"i expression ["," expression] -> get_session_named
+        get_session: "GET"i "SESSION"i expression ["," expression]
     """
     RESULT: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
         *session, key = written.parsed.expressions()
-        text = constant_of(key)
-        is_named = written.parsed.rule == "get_session_named"
-        if (
-            not is_named
-            and isinstance(text, str)
-            and ("/" in text or ("." in text and text.split(".")[0].lower() not in SCOPES))
-        ):
-            raise Misuse(
-                "this version reads only variables of the session with GET, not the web or files",
-                'for example: x = GET "session.city"',
-            )
         return cls(written.place, session[0] if session else None, key, written.into)
 
     def run(self, here: Here) -> Move:

@@ -36,7 +36,7 @@ class AddSuggestion(Step):
     GRAMMAR: ClassVar[str] = """
         add_suggestion: "ADD"i "SUGGESTION"i [suggestion_tool] expression [suggestion_label]
         suggestion_tool: "TOOL"i
-        suggestion_label: "AS"i expression
+        suggestion_label: ("AS"i | ",") expression
     """
 
     @classmethod
@@ -69,9 +69,9 @@ class ClearSuggestions(Step):
     ```
     """
 
-    HEADS: ClassVar[tuple[str, ...]] = ("CLEAR SUGGESTIONS",)
+    HEADS: ClassVar[tuple[str, ...]] = ("CLEAR SUGGESTIONS", "CLEAR SUGGESTION")
     GRAMMAR: ClassVar[str] = """
-        clear_suggestions: "CLEAR"i "SUGGESTIONS"i
+        clear_suggestions: "CLEAR"i ("SUGGESTIONS"i | "SUGGESTION"i)
     """
 
     @classmethod

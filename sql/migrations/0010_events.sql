@@ -104,9 +104,16 @@ begin
             where d.kind = 'event' and d.name = wanted and (bot = every_bot or d.bot_id in (bot, every_bot))
             order by d.bot_id, d.script
         loop
-            perform workflow_start_triggered(starter.script, case when starter.bot_id = every_bot then bot else starter.bot_id end,
-                jsonb_build_object('event', wanted, 'event_data', data), null, starter.procedure,
-                format('event %s %s#%s', event.id, starter.script, starter.procedure));
+            begin
+                perform workflow_start_triggered(starter.script, case when starter.bot_id = every_bot then bot else starter.bot_id end,
+                    jsonb_build_object('event', wanted, 'event_data', data), null, starter.procedure,
+                    format('event %s %s', event.id, starter.script));
+            exception when others then
+                if sqlstate not like 'SW%' then
+                    raise;
+                end if;
+                raise warning '% is not started by the event %: %', starter.script, wanted, sqlerrm;
+            end;
             started := true;
         end loop;
     end if;
@@ -171,7 +178,7 @@ create function workflow_check_name(name text, what text) returns text
 as $$
 begin
     if coalesce(btrim(name), '') = '' or length(name) > 200 then
-        raise exception using errcode = 'SW030', message = format('%s needs a name of 1 to 200 characters.', what),
+        raise exception using errcode = 'SW040', message = format('%s needs a name of 1 to 200 characters.', what),
             hint = 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').';
     end if;
     return lower(btrim(name));
@@ -266,6 +273,17 @@ declare
     near text;
 begin
     select e.* into strict p from workflow_executions e where e.id = parent;
+    if (
+        with recursive line as (
+            select e.parent_id, 1 as depth from workflow_executions e where e.id = parent
+            union all
+            select e.parent_id, line.depth + 1 from line join workflow_executions e on e.id = line.parent_id where line.depth < 20
+        )
+        select max(line.depth) from line
+    ) >= 20 then
+        raise exception using errcode = 'SW047', message = 'Bots start each other more than 20 deep.',
+            hint = 'Does a script start itself as BOT?';
+    end if;
     if procedure = '' then
         select f.found_bot, f.found_script into bot, script from workflow_find_child(target, p.bot_id) f;
         if script is null then
@@ -273,7 +291,7 @@ begin
                 select distinct s.script, workflow_likeness(s.script, target) as likeness from workflow_scripts s
                 where s.bot_id in (p.bot_id, '00000000-0000-0000-0000-000000000000') order by likeness desc, s.script limit 3
             ) c;
-            raise exception using errcode = 'SW031', message = format('There is no bot and no script %L.', target),
+            raise exception using errcode = 'SW041', message = format('There is no bot and no script %L.', target),
                 hint = coalesce('The nearest scripts are ' || near || '.', 'No script is deployed yet.');
         end if;
         plan := workflow_plan_of(script, bot);
@@ -380,6 +398,7 @@ declare
     request uuid;
     r workflow_requests;
     approved boolean;
+    answer jsonb;
     who text := nullif(btrim(workflow_approve.by), '');
     asked text[];
 begin
@@ -387,13 +406,13 @@ begin
         request := split_part(workflow_approve.token, '.', 1)::uuid;
     end if;
     if request is null or sha256(convert_to(workflow_approve.token, 'UTF8')) <> sha256(convert_to(workflow_approval_token(request), 'UTF8')) then
-        raise exception using errcode = 'SW032', message = 'This is no token of an approval.',
+        raise exception using errcode = 'SW042', message = 'This is no token of an approval.',
             hint = 'The tokens of open approvals are in the view workflow_approvals.';
     end if;
     approved := case when lower(btrim(decision)) in ('approve', 'approved', 'yes', 'true') then true
         when lower(btrim(decision)) in ('reject', 'rejected', 'no', 'false') then false end;
     if approved is null then
-        raise exception using errcode = 'SW033', message = format('%L is no decision.', coalesce(decision, '')),
+        raise exception using errcode = 'SW043', message = format('%L is no decision.', coalesce(decision, '')),
             hint = 'A decision is approve or reject.';
     end if;
     select x.* into r from workflow_requests x where x.id = request for no key update;
@@ -401,31 +420,40 @@ begin
         perform workflow_check_bot(r.bot_id);
     end if;
     if r.status = 'done' then
-        return row(false, case when (r.result ->> 'approved')::boolean then 'approved' else 'rejected' end,
-            format('It was %s already%s.', case when (r.result ->> 'approved')::boolean then 'approved' else 'rejected' end,
-                coalesce(' by ' || (r.result ->> 'approver'), '')))::workflow_outcome;
+        return row(false, case when (r.payload -> 'decision' ->> 'approved')::boolean then 'approved' else 'rejected' end,
+            format('It was %s already%s.', case when (r.payload -> 'decision' ->> 'approved')::boolean then 'approved' else 'rejected' end,
+                coalesce(' by ' || (r.payload -> 'decision' ->> 'approver'), '')))::workflow_outcome;
     end if;
     if r.id is null or r.status <> 'pending' or r.deadline <= workflow_now() then
         return row(false, 'closed', 'Nobody waits for this decision: it was made, or its time is over.')::workflow_outcome;
     end if;
     asked := array(select p from jsonb_array_elements_text(r.payload -> 'people') p);
     if who is not null and cardinality(asked) > 0 and lower(who) <> all (select lower(a) from unnest(asked) a) then
-        raise exception using errcode = 'SW034', message = format('%s is not asked for this decision.', who),
+        raise exception using errcode = 'SW044', message = format('%s is not asked for this decision.', who),
             hint = format('Asked is: %s.', array_to_string(asked, ', '));
     end if;
     if who is null and cardinality(asked) = 1 then
         who := asked[1];
     end if;
-    update workflow_requests x set status = 'done', ended_at = workflow_now(),
-        result = jsonb_build_object('approved', approved, 'approver', who, 'comment', nullif(btrim(workflow_approve.comment), ''))
-    where x.id = r.id returning x.* into r;
-    perform workflow_signal(r.execution_id, 'completed', r.number, '', r.result);
+    answer := jsonb_build_object('approved', approved, 'approver', who, 'comment', nullif(btrim(workflow_approve.comment), ''));
+    update workflow_requests x set payload = x.payload || jsonb_build_object('decision', answer) where x.id = r.id;
+    perform workflow_end_request(r, true, null, answer);
     return row(true, case when approved then 'approved' else 'rejected' end,
         format('It is %s%s.', case when approved then 'approved' else 'rejected' end, coalesce(' by ' || who, '')))::workflow_outcome;
 end
 $$;
 comment on function workflow_approve(text, text, text, text) is
     'Decides an open approval: approve or reject, by one of those who are asked. Says what it did; twice does it once.';
+
+-- What a daemon's configuration says; an empty secret leaves the one that is there.
+create function workflow_keep_approval_settings(url text, seconds double precision, mail boolean, secret text) returns void
+    volatile language sql set search_path from current
+as $$
+    update workflow_settings s set value = given.value
+    from (values ('approvals_url', url), ('approvals_timeout_seconds', seconds::text), ('approvals_mail', mail::text)) given (key, value)
+    where s.key = given.key and s.value <> given.value;
+    update workflow_secrets s set value = secret where s.name = 'approvals' and secret <> '' and s.value <> secret
+$$;
 
 create view workflow_approvals with (security_invoker = true) as
 select r.id, r.execution_id, r.session_id, r.bot_id, r.payload ->> 'workflow' as workflow, r.payload ->> 'text' as text,
@@ -493,13 +521,25 @@ begin
             select distinct d.name, workflow_likeness(d.name, named) as likeness from workflow_declarations d
             where d.kind = any (kinds) and d.bot_id in (coalesce(bot, every_bot), every_bot) order by likeness desc, d.name limit 3
         ) c;
-        raise exception using errcode = 'SW035', message = format('No script is started by %L.', named),
+        raise exception using errcode = 'SW045', message = format('No script is started by %L.', named),
             hint = coalesce('Scripts are started by: ' || near || '.', 'A script says so with WEBHOOK, ON FORM SUBMIT or TRIGGER.');
     end if;
 end
 $$;
 comment on function workflow_trigger(text, jsonb, uuid, uuid, text) is
     'Starts the scripts that declare this webhook, form or trigger; the keys of data become their variables.';
+
+
+create function workflow_trigger_from(execution uuid, name text, data jsonb) returns jsonb
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    bot uuid;
+begin
+    select e.bot_id into strict bot from workflow_executions e where e.id = execution;
+    return (select coalesce(jsonb_agg(t.id), '[]') from workflow_trigger(name, data, bot) t (id));
+end
+$$;
 
 
 -- ----------------------------------------------------------------------------------------------------
@@ -517,7 +557,7 @@ begin
         answer := null;
     end;
     if answer is null then
-        raise exception using errcode = 'SW036', message = format('There is no bot %L.', name),
+        raise exception using errcode = 'SW046', message = format('There is no bot %L.', name),
             hint = 'The names of bots are in the table bots.';
     end if;
     return answer;

@@ -71,6 +71,7 @@ def test_a_difference_is_shown_side_by_side_and_ends_with_1(
         ('TALK "a"', "bot: a\nuser: more\n", "# nobody hears this: the script is over"),
         ("HEAR x", "user: 1\nfails: zero\n", "ends"),
         ("x = 1 / 0", "bot: 1\n", "fails: a.bas:1: "),
+        ('SEND FILE "a"', "ends\n", "# nothing here answers SEND FILE; add a line above: given SEND FILE answers"),
         ('HEAR x\nHEAR y\nTALK "b"', "user: 1\nends\n", "# the script is not over: it is waiting for a message"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,19 @@ def test_the_reference_page_is_what_the_keywords_say() -> None:
     assert page == keywords.render_markdown(keywords.known_keywords()), (
         "write it anew: stepwell keywords --markdown > docs/keywords.md"
     )
+
+
+def test_tools_of_servers_are_asked_of_the_servers(stepwell: Command, tmp_path: Path) -> None:
+    program = f"command = '{sys.executable}'\nargs = ['-m', 'tests.daemon.mcp_tools']\ndirectory = '{ROOT}'\n"
+    (tmp_path / "stepwell.toml").write_text(
+        f"[mcp.servers.desk]\n{program}[mcp.servers.gone]\ncommand = '/nowhere/server'\n"
+        "[tools.plus]\nkind = 'mcp'\nserver = 'desk'\ntool = 'add'\nparameters = ['a', 'b']\n"
+    )
+    assert [tool["name"] for tool in stepwell("tools", "--as", "json").document()] == ["plus"]
+    told = stepwell("tools", "--as", "json", "--servers")
+    listed = {tool["name"]: tool for tool in told.document()}
+    assert listed["add"]["from"] == "[mcp.servers.desk]" and listed["add"]["parameters"]["required"] == ["a"]
+    assert told.status == 1 and "the MCP server gone cannot be started" in told.err
 
 
 def test_tools_are_listed_in_the_shapes_that_programs_take(stepwell: Command, tmp_path: Path) -> None:

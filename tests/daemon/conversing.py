@@ -39,14 +39,14 @@ LOOP
 def settings_of(**flags: object) -> Settings:
     """Return the defaults, with `section__key=value` changed; sweeps are rare, so that no test passes by one.
 
-    `tools` maps names to PostgreSQL functions.
+    `tools` maps names to PostgreSQL functions, or to tools.
     """
     given: dict[str, object] = {"daemon.sweep_seconds": 3600.0, "http.listen": ""}
     tools = flags.pop("tools", {})
     assert isinstance(tools, dict)
     given |= {key.replace("__", "."): value for key, value in flags.items()}
     settings = load_settings(flags=given, environ={}, directory=Path("/"))
-    functions = {name: SqlTool(function=function) for name, function in tools.items()}
+    functions = {n: SqlTool(function=tool) if isinstance(tool, str) else tool for n, tool in tools.items()}
     return msgspec.structs.replace(settings, tools=functions)
 
 

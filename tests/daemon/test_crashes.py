@@ -14,7 +14,8 @@ import asyncpg
 
 from daemon.deploy import deploy
 from daemon.embedded import Running
-from daemon.store import Store, open_pool
+from daemon.store import open_pool
+from daemon.store_deploy import DeployStore
 from tests.conftest import migrate_template
 from tests.daemon.conversing import chatting, execute, fetch
 from tests.daemon.lonely_daemon import settings
@@ -56,7 +57,7 @@ async def prepare(dsn: str) -> None:
     """Create the tool and deploy the script."""
     await execute(dsn, CREATE)
     pool = await open_pool(dsn)
-    done = await deploy(Store(pool, "public", "nobody"), pool, {"kill.bas": SCRIPT}, settings())
+    done = await deploy(DeployStore(pool), {"kill.bas": SCRIPT}, settings())
     assert not done.refused
     await pool.close()
 

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-import httpcore2
 import pytest
 
 from daemon.performers.http import HttpPerformer
@@ -22,7 +21,6 @@ from tests.daemon.web_server import Got, Say, web_server
 
 KEY = UUID("01234567-89ab-cdef-0123-456789abcdef")
 LOCAL = ("127.0.0.0/8",)
-TLS = httpcore2.default_ssl_context()  # once: reading the system's authorities takes a tenth of a second
 
 
 def taken(**payload: Any) -> TakenRequest:
@@ -31,7 +29,7 @@ def taken(**payload: Any) -> TakenRequest:
 
 @asynccontextmanager
 async def performing(tools: dict[str, HttpTool] | None = None, **web: Any) -> AsyncIterator[HttpPerformer]:
-    performer = HttpPerformer(Web(**{"allow_hosts": LOCAL, **web}), tools, tls=TLS)
+    performer = HttpPerformer(Web(**{"allow_hosts": LOCAL, **web}), tools)
     try:
         yield performer
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +12,7 @@ import pytest
 from daemon.metrics import Metrics, create_metrics
 from daemon.offered_tools import OfferedTool, ToolBook
 from daemon.performers.llm import LlmPerformer
-from daemon.performers.llm_wire import error_of, read_answer, retry_after, wire_names
+from daemon.performers.llm_wire import error_of, read_answer, wire_names
 from daemon.performing import AttemptFailed, TakenRequest
 from daemon.settings import SqlTool
 from daemon.settings_world import Llm
@@ -210,7 +209,7 @@ async def test_a_refusal_of_the_model_is_what_it_says() -> None:
         ),
         (Say({"error": "out of memory"}, 500), True, None, "answered 500: out of memory"),
         (Say(b"<h1>Bad\nGateway</h1>", 502), True, None, "answered 502: <h1>Bad Gateway</h1>"),
-        (Say(b"", 503, {"Retry-After": "99999999"}), True, 3600.0, "answered 503"),
+        (Say(b"", 503, {"Retry-After": "99999999"}), True, 86_400.0, "answered 503"),
         (Say({"error": {"message": "no such model"}}, 404), False, None, "answered 404: no such model"),
         (Say({"detail": "bad key"}, 401), False, None, "bad key; llm.key may be missing or wrong"),
         (Say({"message": "x" * 900}, 400), False, None, "x…"),
@@ -308,11 +307,3 @@ def test_the_words_of_an_error() -> None:
     assert error_of(b'{"detail": [{"msg": "a"}]}')[0].startswith("[{")
     assert error_of(b"\xff\x00plain")[0] == "\ufffdplain"
     assert error_of(b"{}") == ("", "")
-
-
-def test_retry_after() -> None:
-    assert retry_after(None) is None and retry_after("soon") is None and retry_after("-5") is None
-    assert retry_after("1.5") == 1.5
-    then, now = "Sat, 14 Mar 2026 09:27:00 GMT", "Sat, 14 Mar 2026 09:26:00 GMT"
-    assert retry_after(then, now) == 60.0 and retry_after(now, then) == 0.0
-    assert retry_after(datetime(2000, 1, 1, tzinfo=UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")) == 0.0

@@ -12,6 +12,7 @@ from hypothesis import given, strategies
 
 from daemon.settings import (
     HttpTool,
+    McpTool,
     Settings,
     SettingsError,
     SqlTool,
@@ -91,7 +92,7 @@ def test_flags_beat_the_environment_beats_the_credential_beats_the_file(tmp_path
          'stepwell.toml:2: this version does not have hear.busy = "merge" yet; it has "queue"'),
         ("[retention]\nended_days = 9\n",
          "stepwell.toml:2: this version does not delete ended executions yet; leave it at 0"),
-        ("[tools.a]\nkind = 'soap'\n", 'stepwell.toml:1: tools.a.kind must be "sql" or "http", not "soap"'),
+        ("[tools.a]\nkind = 'soap'\n", 'stepwell.toml:1: tools.a.kind must be "sql" or "http" or "mcp", not "soap"'),
         ("[tools.a]\nfunction = 'f'\n", "stepwell.toml:1: tools.a lacks kind"),
         ("[tools.a]\nkind = 'http'\n", "stepwell.toml:1: tools.a lacks url"),
         ("[tools.a]\nkind = 'http'\nurl = 'a.b/c'\n",
@@ -111,6 +112,11 @@ def test_flags_beat_the_environment_beats_the_credential_beats_the_file(tmp_path
         ("[tools.a]\nkind = 'sql'\n", "stepwell.toml:1: tools.a lacks function"),
         ("[tools.a]\nkind = 'sql'\nfunction = 'f'\nparameter = []\n",
          "stepwell.toml:1: there is no setting tools.a.parameter; did you mean parameters?"),
+        ("[mail.accounts.sales]\nuser = 'u'\n", "stepwell.toml:1: mail.accounts.sales lacks host"),
+        ("[mail.accounts.sales]\nhost = 'h'\nsendr = 's'\n",
+         "stepwell.toml:1: there is no setting mail.accounts.sales.sendr; did you mean sender?"),
+        ("[mail.accounts.sales]\nhost = 'h'\npassword = 7\n",
+         'stepwell.toml:1: mail.accounts.sales.password must be text in quotes, not "***"'),
         ("[tools.'a b']\nkind = 'sql'\n",
          'stepwell.toml:1: a tool cannot be called "a b"; its name is a word, as a script calls it'),
         ("[database\n", "stepwell.toml:1: is not TOML: expected ']' at the end of a table declaration"),
@@ -198,6 +204,43 @@ def test_tools_of_the_web_keep_their_headers_to_themselves(tmp_path: Path) -> No
     tool = settings.tools["t"]
     assert isinstance(tool, HttpTool) and tool.method == "POST" and tool.headers == {"X-Key": "s3cr3t"}
     assert "s3cr3t" not in str(settings.values()) and "X-Key" in str(settings.values()["tools.t"])
+
+
+def test_accounts_of_mail_are_found_by_their_folded_names_and_their_passwords_shown_to_nobody(tmp_path: Path) -> None:
+    text = "[mail]\npassword = 'hunter1'\n[mail.accounts.Sales]\nhost = 'h'\npassword = 'hunter2'\nport = 25\n"
+    settings = load(tmp_path, text)
+    assert settings.mail.accounts["sales"].password == "hunter2" and settings.mail.accounts["sales"].port == 25
+    assert "hunter" not in str(settings.values()) and "'password': '***'" in str(settings.values())
+
+
+def test_mcp_servers_keep_their_secrets_to_themselves(tmp_path: Path) -> None:
+    (tmp_path / "stepwell.toml").write_text(
+        "[mcp.servers.files]\ncommand = 'server'\nargs = ['-v']\nenv = { TOKEN = 's3cr3t' }\n"
+        "[mcp.servers.web]\nurl = 'https://mcp.example.com'\nheaders = { Authorization = 's3cr3t' }\n"
+        "[tools.find]\nkind = 'mcp'\nserver = 'web'\n[llm.models]\nspeed = 'small'\n"
+    )
+    settings = load_settings(environ={}, directory=tmp_path)
+    assert settings.mcp.servers["files"].env == {"TOKEN": "s3cr3t"} and settings.llm.models == {"speed": "small"}
+    assert "s3cr3t" not in str(settings.values()) and "TOKEN" in str(settings.values()["mcp.servers.files"])
+    tool = settings.tools["find"]
+    assert isinstance(tool, McpTool) and tool.tool == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[mcp.servers.a]\n", "stepwell.toml:1: mcp.servers.a needs either command, a program to start, or url, an address"),
+        ("[mcp.servers.a]\ncommand = 'x'\nurl = 'https://x'\n", "mcp.servers.a needs either command"),
+        ("[mcp.servers.a]\nurl = 'x'\n", 'mcp.servers.a.url must be https://host/path, not "x"'),
+        ("[mcp.servers.a]\ncomand = 'x'\n", "there is no setting mcp.servers.a.comand; did you mean command?"),
+        ("[mcp.servers]\na = 1\n", "mcp.servers.a must be a table: [mcp.servers.a]"),
+        ("[tools.t]\nkind = 'mcp'\n", "tools.t lacks server"),
+        ("[tools.t]\nkind = 'mcp'\nserver = 'a'\n", "there is no MCP server a; declare [mcp.servers.a]"),
+        ("[llm.models]\nspeed = 1\n", "llm.models.speed must be text in quotes, not 1"),
+    ],
+)  # fmt: skip
+def test_a_mistake_about_mcp_and_models_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    assert any(complaint in said for said in problems(tmp_path, text))
 
 
 def test_reserved_answers_and_sentences(tmp_path: Path) -> None:

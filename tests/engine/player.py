@@ -50,6 +50,10 @@ from engine.waits import ForChildren, ForEvent, ForRequest, deadline_of, parts_o
 Answer = Callable[[Query], Value]
 
 
+class NeedsDatabase(Exception):
+    """What is asked is of tables or files: the real daemon answers it in tests/chats."""
+
+
 class Refused(Exception):
     """What a fake of the database raises for a statement that it refuses."""
 
@@ -71,7 +75,8 @@ class Player:
     memory: dict[tuple[str, str], Value] = field(default_factory=dict)
     random: random.Random = field(default_factory=lambda: random.Random(7))
     givens: Givens = field(default_factory=Givens)
-    requests: dict[int, Request] = field(default_factory=dict)
+    requests: dict[int, Request] = field(default_factory=dict)  # those that wait
+    made: list[Request] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     events: list[EventPublished] = field(default_factory=list)  # that nobody has had
     children: dict[int, ChildEnded] = field(default_factory=dict)  # that have ended
@@ -117,11 +122,15 @@ class Player:
         try:
             if query.name in ("publish_event", "start_child", "approval_link"):
                 return QueryAnswered(getattr(self, query.name)(*query.arguments))
+            if query.name in ("share_memory", "sync_memory"):
+                raise Refused(f"There is no bot '{query.arguments[-1]}'.")
             if query.name in self.queries:
                 return QueryAnswered(self.queries[query.name](query))
             if query.name in ("set_schedule", "clear_schedule"):
                 self.schedules.append((query.name, *query.arguments))
                 return QueryAnswered(None)
+            if query.name.startswith("data:") or query.name == "read_file":
+                raise NeedsDatabase(query.name)
             verb, scope = query.name.split("_", 1)
             key = (scope, str(query.arguments[0]))
             if verb == "set":
@@ -247,6 +256,7 @@ class Player:
                     self.logs.append(text)
                 case Request(kind=kind, payload=dict(payload)):
                     self.requests[effect.number] = effect
+                    self.made.append(effect)
                     if kind in self.shown_kinds:
                         self.transcript += entry_lines(asked_of(kind, payload))
                 case _:

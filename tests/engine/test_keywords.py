@@ -8,7 +8,7 @@ import pytest
 
 from engine.registry import keyword_classes
 from engine.steps import Step
-from tests.engine.player import difference, examples
+from tests.engine.player import NeedsDatabase, difference, examples
 
 
 def documented() -> list[tuple[str, str, str]]:
@@ -21,7 +21,11 @@ def documented() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("name", "script", "chat"), documented(), ids=lambda v: v if "\n" not in v else "")
 def test_example_of_keyword(name: str, script: str, chat: str) -> None:
-    assert difference(script, chat) == ""
+    try:
+        found = difference(script, chat)
+    except NeedsDatabase:
+        pytest.skip("its example asks tables: tests/chats holds the conversation over the real daemon")
+    assert found == ""
 
 
 @pytest.mark.parametrize("kind", [k for k in keyword_classes() if k.HEADS], ids=lambda k: k.__name__)

@@ -332,6 +332,13 @@ def test_a_script_of_the_plan_is_a_tool_in_this_conversation() -> None:
     assert told.model("Hot.").said[1:] == ["Hot."]
 
 
+def test_a_script_that_is_offered_by_name_is_part_of_the_plan() -> None:
+    told = Conversation('USE TOOL "weather"', 'x = LLM "a"', "TALK x", weather="PARAM city\nRETURN city")
+    assert "weather.bas" in told.plan.procedures and told.payload["tools"] == ["weather"]
+    told.model(None, {**call("weather", "script", city="Recife"), "script": "weather.bas"})
+    assert told.results == ["Recife"] and not told.asked
+
+
 def test_a_failing_script_is_told_to_the_model() -> None:
     told = Conversation('x = LLM "a"', "TALK x", 'IF FALSE THEN CALL "weather.bas"', 'IF ERROR THEN TALK "an error"',
                         tools=("weather",), weather='x = 1\nTHROW "no weather today"')  # fmt: skip
@@ -352,10 +359,10 @@ def test_a_script_that_waits_waits() -> None:
 
 
 def test_a_script_outside_of_the_plan_is_a_child() -> None:
-    told = Conversation('x = LLM "a"', "TALK x", tools=("weather",), queries={"start_child": lambda q: None})
+    told = Conversation('x = LLM "a"', "TALK x", tools=("weather",), queries={"start_child": lambda q: len(told.asked)})
     both = {**call("weather", "script", City="Recife"), "script": "weather.bas"}
     told.model(None, both, both)
-    assert told.asked == [("start_child", (1, "weather.bas", {"city": "Recife"}))]
+    assert told.asked == [("start_child", ("weather.bas", {"city": "Recife"}, ""))]
     assert told.state.wait == ForChildren((1,))
     told.tell(ChildEnded(1, "completed", {"degrees": 31}))
     assert told.state.wait == ForChildren((2,))
