@@ -4,22 +4,6 @@
 alter table workflow_scripts add column origin text not null default 'folder' check (origin in ('folder', 'sql'));
 comment on column workflow_scripts.origin is 'folder: it came from a folder of scripts, and goes when it is no longer there; sql: from workflow_deploy';
 
-create function workflow_bot_named(name text) returns uuid
-    stable language plpgsql set search_path from current
-as $$
-declare
-    found_id uuid;
-begin
-    if to_regclass(quote_ident(current_schema()) || '.bots') is null then
-        return substr(encode(sha256(convert_to('stepwell bot ' || lower(name), 'UTF8')), 'hex'), 1, 32)::uuid;
-    end if;
-    execute 'select b.id from bots b where lower(b.name::text) = lower($1) order by b.name::text = $1 desc limit 1' into found_id using name;
-    return found_id;
-end
-$$;
-comment on function workflow_bot_named(text) is
-    'The bot of that name: its id in the table bots where that is (null: not in it), else one derived from the name, always the same.';
-
 create table workflow_sources (
     id bigint generated always as identity primary key,
     bot_id uuid not null,
