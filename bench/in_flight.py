@@ -18,20 +18,16 @@ from daemon.embedded import Running
 
 POLL_SECONDS = 0.1
 WAIT_SECONDS = 300.0
-STILL_SECONDS = 3.0  # without any request more: that is all there will be
+STILL_SECONDS = 60.0  # without any request more: that is all there will be
 SETTLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """The daemon and its neighbours at one moment of the measurement."""
+    """The daemon's memory, and the latency of a neighbour."""
 
-    name: str
     memory_kb: int
-    daemon_cpu: float
-    postgres_cpu: float
     p50_ms: float
-    p99_ms: float
 
 
 async def measure_in_flight(running: Running, count: int, seconds: float) -> None:
@@ -40,38 +36,28 @@ async def measure_in_flight(running: Running, count: int, seconds: float) -> Non
     await prepare_stepwell(dsn)
     with http_server() as asked:
         daemon = Daemon(dsn, settings=asked.settings)
+        pids = [daemon.process.pid]
         try:
             await wait_for_scripts(dsn)
             echo = await start_conversations(dsn, "echo.bas", 1)
             await converse(dsn, echo, seconds, 1)  # warm
             sessions = await start_conversations(dsn, "slow.bas", count)
             before = await glance("before", running, daemon, dsn, echo, seconds)
-            show(before)
-            pids = [daemon.process.pid]
             used = cpu_seconds(pids)
-            begun = time.perf_counter()
             held, taken = await hold(dsn, asked, sessions)
-            began = cpu_seconds(pids) - used
-            print(
-                f"{held:,.0f} of {count:,} in flight after {taken:.1f} s; {began / max(1, held) * 1e6:,.0f} µs of the daemon's CPU each",
-                flush=True,
-            )
+            each = (cpu_seconds(pids) - used) / max(1, held) * 1e6
+            print(f"{held:,.0f} of {count:,} in flight after {taken:.1f} s; {each:,.0f} µs of the daemon's CPU each")
             waiting = await glance("waiting", running, daemon, dsn, echo, seconds)
-            show(waiting)
-            each = (waiting.memory_kb - before.memory_kb) / max(1, held)
-            print(f"each waiting answer: {each:.1f} KB of the daemon's memory", flush=True)
-            print(f"p50 while waiting: {waiting.p50_ms / before.p50_ms:.2f} x what it was before", flush=True)
+            size = (waiting.memory_kb - before.memory_kb) / max(1, held)
+            ratio = waiting.p50_ms / before.p50_ms
+            print(f"each waiting answer: {size:.1f} KB of memory; the other one's p50: {ratio:.2f} x what it was")
             used = cpu_seconds(pids)
-            begun = time.perf_counter()
-            await asked.ask("/release")
-            answered = await wait_for_replies(dsn, sessions)
-            taken = time.perf_counter() - begun
-            used = cpu_seconds(pids) - used
+            answered, taken = await release(dsn, asked, sessions)
+            each = (cpu_seconds(pids) - used) / max(1, answered) * 1e6
             print(
-                f"{answered:,} of {count:,} answered {taken:.1f} s after the release ({answered / taken:,.0f}/s); {used / max(1, answered) * 1e6:,.0f} µs of CPU each",
-                flush=True,
+                f"{answered:,} of {count:,} said their answer {taken:.1f} s after it came; {each:,.0f} µs of CPU each"
             )
-            show(await glance("after", running, daemon, dsn, echo, seconds))
+            await glance("after", running, daemon, dsn, echo, seconds)
             await end_conversations(dsn, [*sessions, *echo])
         finally:
             daemon.stop()
@@ -88,16 +74,20 @@ async def hold(dsn: str, asked: HttpServer, sessions: list[UUID]) -> tuple[float
         await connection.close()
     begun = last = time.perf_counter()
     held = 0.0
-    while (
-        held < len(sessions)
-        and time.perf_counter() - last < WAIT_SECONDS
-        and (not held or time.perf_counter() - last < 20 * STILL_SECONDS)
-    ):
+    while held < len(sessions) and time.perf_counter() - last < STILL_SECONDS:
         await asyncio.sleep(POLL_SECONDS)
         now = (await asked.ask("/count"))["held"]
         if now != held:
             held, last = now, time.perf_counter()
     return held, last - begun
+
+
+async def release(dsn: str, asked: HttpServer, sessions: list[UUID]) -> tuple[int, float]:
+    """Have all answers come; return how many conversations said them, and after how many seconds."""
+    begun = time.perf_counter()
+    await asked.ask("/release")
+    answered = await wait_for_replies(dsn, sessions)
+    return answered, time.perf_counter() - begun
 
 
 async def wait_for_replies(dsn: str, sessions: list[UUID]) -> int:
@@ -115,7 +105,7 @@ async def wait_for_replies(dsn: str, sessions: list[UUID]) -> int:
 
 
 async def glance(name: str, running: Running, daemon: Daemon, dsn: str, echo: list[UUID], seconds: float) -> Glance:
-    """Look at memory, at CPU while nothing happens, and at the latency of a conversation that has nothing to do with it."""
+    """Print and return memory, CPU while nothing happens, and the latency of a conversation that asks nobody."""
     await asyncio.sleep(SETTLE_SECONDS)
     pid = daemon.process.pid
     memory = memory_kb(pid)
@@ -126,17 +116,13 @@ async def glance(name: str, running: Running, daemon: Daemon, dsn: str, echo: li
     after = cpu_seconds([pid]), cpu_seconds(children_of(running.pid or 0))
     talked = await converse(dsn, echo, 2 * seconds, 1)
     cpu = [(b - a) / spent for a, b in zip(before, after, strict=True)]
-    return Glance(name, memory, cpu[0], cpu[1], talked.p50_ms, talked.p99_ms)
-
-
-def show(seen: Glance) -> None:
-    """Print one glance."""
     print(
-        f"{seen.name:>8}: daemon {seen.memory_kb / 1024:,.0f} MB;"
-        f" CPU with nothing to do: daemon {seen.daemon_cpu:.1%}, PostgreSQL {seen.postgres_cpu:.1%};"
-        f" one other conversation: p50 {seen.p50_ms:.2f} ms, p99 {seen.p99_ms:.2f} ms",
+        f"{name:>8}: daemon {memory / 1024:,.0f} MB;"
+        f" CPU with nothing to do: daemon {cpu[0]:.1%}, PostgreSQL {cpu[1]:.1%} of a core;"
+        f" one other conversation: p50 {talked.p50_ms:.2f} ms, p99 {talked.p99_ms:.2f} ms",
         flush=True,
     )
+    return Glance(memory, talked.p50_ms)
 
 
 def memory_kb(pid: int) -> int:
