@@ -209,7 +209,7 @@ def decode_state(text: str) -> ExecutionState:
         raise
     except UnknownWait as error:
         raise UnreadableCheckpoint(str(error)) from error
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise UnreadableCheckpoint(f"the checkpoint cannot be read: {error!r}") from error
 
 
