@@ -189,6 +189,9 @@ class Actor:
             around.refill()
         for line in ran.logs:
             log.log(LEVELS.get(line.level, 20), "script_says", execution=str(self.id), line=line.text)
+        if turn.session_id is None:  # there is no conversation, and nobody to take what TALK says
+            for reply in turn.replies:
+                log.info("script_says", execution=str(self.id), line=reply.content)
         if ran.failure is not None:
             around.metrics.count_error("script")
             log.warning("execution_failed", execution=str(self.id), problem=turn.problem)

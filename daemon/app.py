@@ -30,7 +30,7 @@ from daemon.partitions import Partitions
 from daemon.performers import open_performers
 from daemon.performing import Performer
 from daemon.plans import Plans
-from daemon.policies import data_manner, files_of, policy_of
+from daemon.policies import files_of, policy_of
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
@@ -120,7 +120,7 @@ class Daemon:
             connections_max=settings.database.pool_max,
             tools={name.lower(): t.function for name, t in settings.tools.items() if isinstance(t, SqlTool)},
             files=files_of(settings),
-            data=data_manner(settings),
+            data=settings.data.manner(settings.scripts.time_zone),
             may_write=self.partitions.may_write,
         )
         return Supervisor(

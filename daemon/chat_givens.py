@@ -296,7 +296,7 @@ def _missing(kind: str, payload: Mapping[str, Value]) -> str:
     """Return the sentence about a request that no line answers: which line to add."""
     if kind == "http":
         method, url, _ = http_parts(asked_of(kind, payload).text)
-        what = f"http {method} {url}"
+        what = " ".join(f"http {method} {url}".split())
     else:
         what = kind
     answer = "A short answer" if kind == "llm" else '{"sent": true}' if kind == "mail" else '{"id": 1}'

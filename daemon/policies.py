@@ -7,7 +7,6 @@ from pathlib import Path
 from daemon.files import Files
 from daemon.settings import HttpTool, Settings
 from engine.policy import Policy
-from engine.values import Value
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -29,13 +28,6 @@ def policy_of(settings: Settings) -> Policy:
             n.lower(): t.in_doubt for n, t in settings.tools.items() if isinstance(t, HttpTool) and t.in_doubt
         },
     )
-
-
-def data_manner(settings: Settings) -> dict[str, Value]:
-    """Return how data keywords run, as the function workflow_data takes it."""
-    data = settings.data
-    zone = settings.scripts.time_zone
-    return {"prefix": data.schema_prefix, "role": data.role, "rows_max": data.rows_max, "zone": zone}
 
 
 def files_of(settings: Settings) -> Files:

@@ -11,7 +11,7 @@ A slot whose script still runs from the slot before is started all the same: exe
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -78,10 +78,10 @@ class Schedules:
                 if new:
                     await self._store.plan([self._plan(s) for s in new])
                 due = [self._firing(s) for s in found if s.planned]
-                if due:
-                    await self._store.fire(due)
-                    log.info("schedules_fired", schedules=len(due), starts=sum(len(f.slots) for f in due))
-                if not found:
+                settled = await self._store.fire(due) if due else 0
+                if settled:
+                    log.info("schedules_fired", schedules=settled, starts=sum(len(f.slots) for f in due))
+                if not new and not settled:  # nothing is due, or somebody else has just settled it
                     break
             now = asyncio.get_running_loop().time()
             if now >= self._forget_at:
@@ -113,18 +113,26 @@ class Schedules:
     def _firing(self, s: DueSchedule) -> Firing:
         """Return what is due of a schedule."""
         assert s.next_at is not None
+        try:
+            return self._settled(s, s.next_at)
+        except (BadSchedule, ValueError, OverflowError) as error:
+            # Its text was read once, so its zone has gone, or another version of us read it.
+            log.error("schedule_broken", schedule=s.id, problem=str(error))
+            return Firing(s.id, s.next_at, (), s.now, None, f"its time cannot be counted any more: {error}")
+
+    def _settled(self, s: DueSchedule, next_at: datetime) -> Firing:
         missed = cast(Missed, s.missed or self._settings.missed)
         if s.cron is None:
-            done = settle_moment(s.next_at, s.now, missed)
+            done = settle_moment(next_at, s.now, missed)
         else:
             recurring = Recurring(s.cron, s.zone or "")
             # Never before the slot that was counted last: a clock that was set back finds nothing new there.
-            settled = max(s.settled, s.next_at - timedelta(microseconds=1))
+            settled = max(s.settled, next_at - timedelta(microseconds=1))
             done = settle(recurring, self._zone_of(s), settled, s.now, missed, self._settings.missed_max)
         slots, following = done.start, done.next_at
         if s.once:
             slots, following = slots[:1], None if slots else following
-        return Firing(s.id, s.next_at, slots, done.settled, following)
+        return Firing(s.id, next_at, slots, done.settled, following)
 
     def _zone_of(self, s: DueSchedule) -> ZoneInfo:
         if not s.zone:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from daemon.settings_types import Count, CountOrZero, Seconds, SecondsOrZero, Section
 from engine.policy import KEYWORD_SECONDS_MAX, LLM_TOOL_ROUNDS_MAX
+from engine.values import Value
 
 
 class Requests(Section, frozen=True):
@@ -108,6 +109,10 @@ class Data(Section, frozen=True):
     rows_max: Count = 10_000
     files_directory: str = ""
     file_bytes_max: Count = 20_000_000
+
+    def manner(self, zone: str) -> dict[str, Value]:
+        """Return how data keywords run, as the function workflow_data takes it; `zone` is that of their dates."""
+        return {"prefix": self.schema_prefix, "role": self.role, "rows_max": self.rows_max, "zone": zone}
 
 
 class Approvals(Section, frozen=True):

@@ -55,6 +55,7 @@ class Firing:
     slots: tuple[datetime, ...]
     settled: datetime
     next: datetime | None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

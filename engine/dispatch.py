@@ -338,6 +338,8 @@ def _is_operand(head: str, right: str) -> bool:
     """Tell whether the words of a keyword that begin a right-hand side are a name here: that of a variable or of a
     pure function, or an operator follows the brackets of their call (`LLM("a") + LLM("b")`, `GET(url).rate`)."""
     rest = right[len(head) :]
+    if head == "SELECT" and re.match(r"\s*\*\s*(?:,|FROM\b)", rest, re.IGNORECASE):
+        return False
     if rest.lstrip().startswith("(") and is_pure_function(head.lower().replace(" ", "_")):
         return True
     end = closing_bracket(rest, 0) if rest.startswith("(") else None

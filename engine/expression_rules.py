@@ -29,6 +29,9 @@ _NOT_AN_OPERAND = (
 ).replace(" ", "|")
 _BEFORE_OPERAND = rf"(?=[ ]+(?:[\"0-9.\[]|(?!(?:{_NOT_AN_OPERAND})(?!\w))[^\W\d]))"
 
+WORD_RULES = (RESERVED, _WORD_END, _KEYWORD_END)
+"""What makes a keyword's terminal besides the grammar: kept tables are of no use once it has changed."""
+
 EXPRESSION_GRAMMAR = rf"""
 expression: x_choice
 value: x_choice | x_bare

@@ -31,6 +31,7 @@ from engine.steps import Step
 NESTING_MAX = 60  # blocks inside each other: more is a mistake, and recursion has an end
 
 _ENDED = re.compile(r"\s*(?:[^\W\d]\w*)?\s*(?:\(\s*\))?\s*")
+_ASSIGNED = re.compile(r"[^\W\d]\w*(?:\s*\[[^\[\]]*\]|\s*\.\s*\w+)*\s*=(?!=)")
 _TOP_WORDS = re.compile(r"[\"()\[\]{}]|[^\W\d]\w*")
 
 
@@ -130,7 +131,7 @@ class Nester:
         if text == "}":
             self.close_brace(line, following)
             return
-        assignment = re.match(r"[^\W\d]\w*\s*=(?!=)", text)
+        assignment = _ASSIGNED.match(text)
         closer = None if assignment else longest_head(text, closers())
         if closer is not None and not self.is_statement(closer, text):
             self.close(reader, line, closer)

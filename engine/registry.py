@@ -6,14 +6,19 @@ rules joined to the expression grammar, one start symbol for each kind of line.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import pkgutil
 import re
+import sys
 from functools import cache
+from typing import Protocol
 
+import lark
 from lark import Lark
 
 from engine import keywords as keywords_package
+from engine.expression_rules import WORD_RULES
 from engine.grammar import EXPRESSION_GRAMMAR, ExpressionParser, build_parser
 from engine.steps import Step
 
@@ -26,8 +31,10 @@ arguments: expression ("," expression)*
 data_where: "WHERE"i expression
 data_order: "ORDER"i "BY"i data_key ("," data_key)*
 data_key: expression [data_desc | data_asc]
-data_desc: "DESC"i | "DESCENDING"i
-data_asc: "ASC"i | "ASCENDING"i
+data_desc: _DESC
+data_asc: _ASC
+_DESC.3: /DESC(?:ENDING)?(?![\\w$])/i
+_ASC.3: /ASC(?:ENDING)?(?![\\w$])/i
 data_limit: "LIMIT"i expression
 data_first: "FIRST"i
 data_by: ("BY"i | "ON"i) expression ("," expression)*
@@ -90,13 +97,48 @@ def start_rule(kind: type[Step]) -> str:
     return match[1]
 
 
-@cache
-def statement_parser() -> Lark:
-    """Return the parser of all kinds of lines, built on first use."""
+def _grammar() -> tuple[str, list[str]]:
+    """Return the grammar of all kinds of lines, and its start symbols."""
     grammars = [EXPRESSION_GRAMMAR, SHARED_GRAMMAR, *(k.GRAMMAR for k in keyword_classes())]
     starts = {"expression", "value", "target", "arguments", *closers().values(), *sections().values()}
     starts.update(start_rule(k) for k in keyword_classes() if k.GRAMMAR)
-    return build_parser("\n".join(grammars), sorted(starts))
+    return "\n".join(grammars), sorted(starts)
+
+
+class TablesKept(Protocol):
+    """Where the parser's tables outlive a process: they take seconds of CPU to build, and a moment to read."""
+
+    def read(self, name: str) -> Lark | None:
+        """Return the parser kept under a name; None where none that can be trusted was, or it cannot be read."""
+
+    def write(self, name: str, parser: Lark) -> None:
+        """Keep a parser's tables under a name, if that is possible."""
+
+
+_kept: TablesKept | None = None
+
+
+def keep_tables(kept: TablesKept) -> None:
+    """Say where the parser's tables are kept."""
+    global _kept
+    _kept = kept
+
+
+def tables_name() -> str:
+    """Return the name of the tables that this grammar and these versions of lark and Python make."""
+    said = repr((_grammar(), WORD_RULES, lark.__version__, sys.version_info[:3]))
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+@cache
+def statement_parser() -> Lark:
+    """Return the parser of all kinds of lines, built on first use or read from where its tables are kept."""
+    parser = _kept.read(tables_name()) if _kept else None
+    if parser is None:
+        parser = build_parser(*_grammar())
+        if _kept is not None:
+            _kept.write(tables_name(), parser)
+    return parser
 
 
 @cache

@@ -21,6 +21,7 @@ from cronsim import CronSim, CronSimError
 
 from engine.dates import DateValue, add_duration, parse_date
 from engine.durations import parse_duration
+from engine.errors import ScriptError
 from engine.schedule_words import cron_of_words
 
 SCHEDULE_CHARACTERS_MAX = 200
@@ -183,8 +184,19 @@ def _every_days(days: int, shift: int, clock: time, zone: ZoneInfo, after: datet
 
 def read_moment(value: str, now: datetime, zone: ZoneInfo) -> datetime | None:
     """Return the one moment that a text says, in UTC, else None: a date as the dialect reads dates (its wall clock is
-    the zone's), an ISO 8601 duration from now, `in 10 minutes`, `tomorrow at 9am`. `now` is aware."""
-    text = " ".join(value.split())
+    the zone's), an ISO 8601 duration from now, `in 10 minutes`, `tomorrow at 9am`. `now` is aware.
+
+    Raises BadSchedule for one outside of the years that there are.
+    """
+    try:
+        return _moment(" ".join(value.split()), now, zone)
+    except (OverflowError, ValueError, ScriptError) as error:
+        raise BadSchedule(
+            f"“{value[:SCHEDULE_CHARACTERS_MAX]}” is too far away", 'for example "2030-12-24 09:00"'
+        ) from error
+
+
+def _moment(text: str, now: datetime, zone: ZoneInfo) -> datetime | None:
     if match := _IN.fullmatch(text):
         seconds = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}[match[2].lower()]
         return now + timedelta(seconds=min(int(match[1]), 10**9) * seconds)

@@ -2316,7 +2316,8 @@ begin
                 || case when s.procedure is null then '{}' else jsonb_build_object('procedure', s.procedure) end
                 || case when s.step is null then '{}' else jsonb_build_object('memos', jsonb_build_object(s.step::text, true)) end)::text,
             'running', workflow_now(), workflow_now(), s.session_id,
-            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(), nextval('workflow_start_order'),
+            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(),
+            case when s.step is null then nextval('workflow_start_order') else -s.id end,  -- a block hears what nobody else hears
             inner_key, workflow_partition(coalesce(s.session_id, made)), s.id)
         on conflict do nothing;
         if found then
@@ -2335,7 +2336,7 @@ create function workflow_slot_key(schedule bigint, slot timestamptz) returns tex
     return 'schedule:' || schedule || ':' || to_char(slot at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US');
 
 -- Settles what is due. Each object: {"id", "expected": its next_at as it was read, "slots": those to start, "settled",
--- "next": null if none comes}. Whoever finds another next_at was overtaken and does nothing. Returns how many were settled.
+-- "next": null if none comes, "problem": what is wrong with it}. Whoever finds another next_at was overtaken and does nothing. Returns how many were settled.
 create function workflow_fire_schedules(due jsonb) returns integer
     volatile language plpgsql set search_path from current
 as $$
@@ -2347,7 +2348,8 @@ declare
     settled_count integer := 0;
 begin
     for item in select d from jsonb_array_elements(due) d order by (d ->> 'id')::bigint loop
-        update workflow_schedules w set settled = (item ->> 'settled')::timestamptz, next_at = (item ->> 'next')::timestamptz, problem = null
+        update workflow_schedules w set settled = (item ->> 'settled')::timestamptz, next_at = (item ->> 'next')::timestamptz,
+            problem = item ->> 'problem'
         where w.id = (item ->> 'id')::bigint and w.next_at = (item ->> 'expected')::timestamptz and not w.paused
         returning w.* into s;
         continue when not found;
@@ -2359,7 +2361,11 @@ begin
                     fired = w.fired + (started is not null)::integer
                 where w.id = s.id;
             end loop;
-        exception when sqlstate 'SW005' or sqlstate 'SW006' or sqlstate 'SW007' then
+        exception when others then
+            -- One schedule that cannot be started must not keep the others; what concerns the whole transaction does.
+            if left(sqlstate, 2) in ('08', '25', '40', '53', '55', '57', '58') then
+                raise;
+            end if;
             update workflow_schedules w set problem = sqlerrm where w.id = s.id;
         end;
     end loop;
@@ -2667,21 +2673,21 @@ create function workflow_data_schema(bot uuid, prefix text) returns text
 comment on function workflow_data_schema(uuid, text) is 'The schema that a bot''s tables are in.';
 
 create function workflow_data_table(place text, name text) returns oid
-    stable strict language sql set search_path from current
-as $$
+    stable strict language sql
+begin atomic
     select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f')
-$$;
+    where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f');
+end;
 
 -- The column that a name means; `id` is also the key of a table that has no column of that name.
 create function workflow_data_column(tab oid, wanted text, out name text, out kind regtype) returns record
-    stable strict language sql set search_path from current
-as $$
+    stable strict language sql
+begin atomic
     select a.attname, a.atttypid::regtype
     from pg_attribute a left join pg_index i on i.indrelid = tab and i.indisprimary and i.indkey[0] = a.attnum
     where a.attrelid = tab and a.attnum > 0 and not a.attisdropped and (a.attname = wanted or (wanted = 'id' and i.indrelid is not null))
-    order by a.attname = wanted desc limit 1
-$$;
+    order by a.attname = wanted desc limit 1;
+end;
 
 create function workflow_data_made(tab oid) returns boolean
     stable strict language sql set search_path from current
@@ -2708,15 +2714,15 @@ $$;
 
 -- The SQL of a JSON value on its way into a column of this type; "" is NULL where it is no text.
 create function workflow_data_input(kind regtype, source text) returns text
-    immutable language sql set search_path from current
-as $$
+    immutable language sql
+begin atomic
     select case
         when kind in ('jsonb'::regtype, 'json'::regtype) then format('nullif(%s, ''null'')::%s', source, kind)
         when kind in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then format('(%s #>> ''{}'')', source)
         when kind in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then format('nullif(%s #>> ''{}'', '''')::numeric::%s', source, kind)
         else format('nullif(%s #>> ''{}'', '''')::%s', source, kind)
-    end
-$$;
+    end;
+end;
 
 -- ── conditions ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -2917,12 +2923,12 @@ $$;
 
 -- The type that holds these JSON values: numeric, boolean, text, or jsonb; NULL where all are null.
 create function workflow_data_kind(rows jsonb, key text) returns text
-    immutable language sql set search_path from current
-as $$
+    immutable language sql
+begin atomic
     select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
         when bool_and(t = 'boolean') then 'boolean' else 'text' end
-    from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0
-$$;
+    from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0;
+end;
 
 -- A table nobody declared: its columns are the names of what is saved, with a key of its own.
 create function workflow_data_make(place text, name text, rows jsonb) returns oid
@@ -3156,11 +3162,11 @@ $$;
 -- The role that data keywords run as: the configured one, else the one of `migrate --roles`; NULL where this session
 -- may not become it, and so runs them as itself.
 create function workflow_data_role(wanted text) returns text
-    stable language sql set search_path from current
-as $$
+    stable language sql
+begin atomic
     select r.rolname from pg_roles r
-    where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member')
-$$;
+    where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member');
+end;
 
 -- What was made before the role was there, or by somebody else, is opened to it.
 create function workflow_data_open(place text, tab oid, role_name text) returns void
@@ -3300,12 +3306,12 @@ $$;
 
 -- Rows that go into a table which was made of what is saved: a name that has only NULLs is no column yet.
 create function workflow_data_known(tab oid, rows jsonb) returns jsonb
-    stable language sql set search_path from current
-as $$
+    stable language sql
+begin atomic
     select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
         where (workflow_data_column(tab, k)).name is not null and (k <> 'id' or v <> 'null')) order by n)
-    from jsonb_array_elements(rows) with ordinality e(r, n)
-$$;
+    from jsonb_array_elements(rows) with ordinality e(r, n);
+end;
 
 -- SAVE and INSERT: rows with the same columns go in one statement. Answers with the ids.
 create function workflow_data_save(place text, name text, tab oid, rows jsonb, replaces boolean, role_name text) returns jsonb

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from daemon.settings import Settings, load_settings
+from daemon.grammar_tables import TablesInDirectory
+from daemon.settings import Settings, load_settings, read_surroundings
+from engine.registry import keep_tables
 
 COMMON = Group("Settings", sort_key=100)
 
@@ -42,6 +44,7 @@ class Options:
             "log.level": self.log_level,
         }
         flags |= {key.replace("__", "."): value for key, value in more.items()}
+        keep_tables(TablesInDirectory(read_surroundings().state_directory))
         return load_settings(self.config, flags)
 
 

@@ -32,7 +32,8 @@ class CallProcedure(Step):
     `x = twice(21)`, `CALL "other.bas", argument`, `x = CALL "other.bas"`.
 
     The value is what RETURN gave, else NULL. Arguments of a script go to its PARAMs in order. A procedure
-    sees the variables of its script; a name that is new in it is its own.
+    sees the variables of its script; a name that is new in it is its own. `x = CALL "https://…"` and
+    `CALL "/path"[, body]` ask the web: GET without a body, POST with one; the value is the answer's body.
 
     ```basic
     SUB greet(who)

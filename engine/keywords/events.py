@@ -120,6 +120,8 @@ class WaitFor(Step):
         timeout = parsed.find("wait_for_timeout")
         unit = timeout.words()[0] if timeout and timeout.words() else "second"
         name = parsed.expressions()[0]
+        if isinstance(constant_of(name), int | float):
+            raise Misuse("WAIT FOR waits for an event", "WAIT 10 sleeps for ten seconds")
         return cls(written.place, written.into, name, parsed.expression_of("wait_for_timeout"), unit_seconds(unit))
 
     def run(self, here: Here) -> Move:

@@ -8,13 +8,14 @@ from typing import ClassVar, Self, cast
 
 from engine.effects import Keep, Query
 from engine.errors import ScriptError
-from engine.events import ChildEnded, QueryAnswered
+from engine.events import ChildEnded, QueryAnswered, QueryFailed
 from engine.expressions import Expression
 from engine.grammar import variable_name
 from engine.steps import NEXT, Ask, Assignment, Await, Here, Misuse, Move, Next, Resumed, Step, Target, Written
 from engine.values import Value, to_text
 from engine.waits import ForChildren
 
+NO_SCRIPT = "There is no bot and no script"  # how the database begins when there is none of that name
 WORKFLOW = "workflow"  # what the execution keeps: the name of the workflow it is in
 
 
@@ -108,7 +109,7 @@ class Bot(Step):
 
     It runs as a child with this script's variables and `task`, in the same session, so it may ask the user. What it
     RETURNs comes back: the keys of an object become variables, any other value `result`. A child that fails is a
-    script error here.
+    script error here. A tool of the configuration that is a PostgreSQL function is called, with the task.
 
     ```basic
     TRY
@@ -131,6 +132,7 @@ class Bot(Step):
         bot: "BOT"i expression [STRING | ("," | "WITH"i) expression]
     """
     RESULT: ClassVar[bool] = True
+    TOLD: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -139,19 +141,28 @@ class Bot(Step):
 
     def run(self, here: Here) -> Move:
         match here.why:
+            case Resumed(event=QueryFailed(message=message, kind=kind)):
+                if here.memo is not None or not message.startswith(NO_SCRIPT):
+                    raise ScriptError(to_text(here.memo or message), kind)
+                given: tuple[Value, ...] = (here.value(self.task),) if self.task else ()
+                return Ask(Query(f"tool:{to_text(here.value(self.name)).strip().lower()}", given), message)
+            case Resumed(event=QueryAnswered(value=value)) if here.memo is not None:  # of the tool
+                return self.returned(here, value)
             case Resumed(event=QueryAnswered(value=number)):
                 return Await(ForChildren((cast(int, number),)))
             case Resumed(event=ChildEnded() as ended):
                 check_ended(ended, f"the bot {to_text(here.value(self.name))}")
-                if self.target is not None:
-                    return here.into(self.target, ended.value)
-                return Next(sets=result_sets(ended.value))
+                return self.returned(here, ended.value)
             case _:
                 name = to_text(here.value(self.name)).strip()
                 if not name:
                     raise ScriptError('BOT needs the name of a bot or a script: BOT "refunds" "process"')
                 task = here.value(self.task) if self.task else None
                 return Ask(Query("start_child", (name, {**here.everything(), "task": task}, "")))
+
+    def returned(self, here: Here, value: Value) -> Move:
+        """Take what came back, and go on."""
+        return here.into(self.target, value) if self.target else Next(sets=result_sets(value))
 
     def assigns(self) -> Iterator[str]:
         yield from Step.assigns(self) if self.target else ("result",)

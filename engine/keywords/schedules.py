@@ -228,7 +228,7 @@ class ScheduleBlock(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleIn(Step):
+class ScheduleScriptIn(Step):
     """Run a script some time from now: `SCHEDULE IN n MINUTES, "other.bas"[, arguments]`; without a script, this one.
 
     ```basic
@@ -245,7 +245,7 @@ class ScheduleIn(Step):
     script: Expression | None
     arguments: tuple[Expression, ...]
 
-    HEADS: ClassVar[tuple[str, ...]] = ("SCHEDULE IN", "SET SCHEDULE IN")
+    HEADS: ClassVar[tuple[str, ...]] = ("SET SCHEDULE IN", "SCHEDULE IN")
     GRAMMAR: ClassVar[str] = """
         schedule_in: _SCHEDULE "IN"i expression TIME_UNIT ("," expression)*
     """

@@ -36,7 +36,8 @@ class Talk(Step):
     GRAMMAR: ClassVar[str] = """
         talk: "TALK"i [expression ("," expression)*]
             | "TALK"i talk_to "," expression ("," expression)*
-        talk_to: "TO"i expression
+        talk_to: TALK_TO expression
+        TALK_TO.5: /TO(?=[ ]+["\\w(])/i
     """
 
     @classmethod

@@ -36,9 +36,9 @@ class Wait(Step):
     length: Expression
     unit_seconds: int
 
-    HEADS: ClassVar[tuple[str, ...]] = ("WAIT", "DELAY")
+    HEADS: ClassVar[tuple[str, ...]] = ("WAIT", "DELAY", "WAIT FOR")
     GRAMMAR: ClassVar[str] = """
-        wait: ("WAIT"i | "DELAY"i) expression [TIME_UNIT]
+        wait: ("WAIT"i | "DELAY"i) ["FOR"i] expression [TIME_UNIT]
     """
 
     @classmethod

@@ -118,7 +118,8 @@ begin
                 || case when s.procedure is null then '{}' else jsonb_build_object('procedure', s.procedure) end
                 || case when s.step is null then '{}' else jsonb_build_object('memos', jsonb_build_object(s.step::text, true)) end)::text,
             'running', workflow_now(), workflow_now(), s.session_id,
-            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(), nextval('workflow_start_order'),
+            s.script || coalesce('#' || s.step, ''), plan.hash, plan.mode, workflow_now(),
+            case when s.step is null then nextval('workflow_start_order') else -s.id end,  -- a block hears what nobody else hears
             inner_key, workflow_partition(coalesce(s.session_id, made)), s.id)
         on conflict do nothing;
         if found then
@@ -137,7 +138,7 @@ create function workflow_slot_key(schedule bigint, slot timestamptz) returns tex
     return 'schedule:' || schedule || ':' || to_char(slot at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US');
 
 -- Settles what is due. Each object: {"id", "expected": its next_at as it was read, "slots": those to start, "settled",
--- "next": null if none comes}. Whoever finds another next_at was overtaken and does nothing. Returns how many were settled.
+-- "next": null if none comes, "problem": what is wrong with it}. Whoever finds another next_at was overtaken and does nothing. Returns how many were settled.
 create function workflow_fire_schedules(due jsonb) returns integer
     volatile language plpgsql set search_path from current
 as $$
@@ -149,7 +150,8 @@ declare
     settled_count integer := 0;
 begin
     for item in select d from jsonb_array_elements(due) d order by (d ->> 'id')::bigint loop
-        update workflow_schedules w set settled = (item ->> 'settled')::timestamptz, next_at = (item ->> 'next')::timestamptz, problem = null
+        update workflow_schedules w set settled = (item ->> 'settled')::timestamptz, next_at = (item ->> 'next')::timestamptz,
+            problem = item ->> 'problem'
         where w.id = (item ->> 'id')::bigint and w.next_at = (item ->> 'expected')::timestamptz and not w.paused
         returning w.* into s;
         continue when not found;
@@ -161,7 +163,11 @@ begin
                     fired = w.fired + (started is not null)::integer
                 where w.id = s.id;
             end loop;
-        exception when sqlstate 'SW005' or sqlstate 'SW006' or sqlstate 'SW007' then
+        exception when others then
+            -- One schedule that cannot be started must not keep the others; what concerns the whole transaction does.
+            if left(sqlstate, 2) in ('08', '25', '40', '53', '55', '57', '58') then
+                raise;
+            end if;
             update workflow_schedules w set problem = sqlerrm where w.id = s.id;
         end;
     end loop;

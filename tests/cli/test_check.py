@@ -12,7 +12,7 @@ from tests.cli.terminal import ROOT, Command
 
 
 def test_every_error_of_every_file_is_shown_and_ends_with_1(stepwell: Command, tmp_path: Path) -> None:
-    (tmp_path / "bad.bas").write_text('TLAK "x"\nTALK 1\nGOTOO 3\n')
+    (tmp_path / "bad.bas").write_text('TLAK "x"\nTALK 1\nfrobnicate 3\n')
     (tmp_path / "good.bas").write_text("TALK 1\n")
     told = stepwell("check", ".")
     assert told.status == 1

@@ -60,7 +60,8 @@ async def test_a_refused_statement_is_an_error_of_the_script_and_the_rest_of_the
         said = await chat.said(session)
         assert "The table cars has a row with this key already" in said[0]
         assert "The table cars has no column dors. It has plate, doors." in said[1]
-        assert await fetch(database, f"select plate, doors from {BOT}.cars order by 1") == [("ab", 4), ("cd", 5)]
+        rows = await fetch(database, f"select plate, doors from {BOT}.cars order by 1")
+        assert [tuple(row) for row in rows] == [("ab", 4), ("cd", 5)]
         await chat.say(session, "x")
         shown = await chat.show(execution)
         assert shown.listed.status == "failed" and "(plate)=(ab) already exists" in (shown.listed.problem or "")

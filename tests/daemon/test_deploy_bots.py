@@ -7,9 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from daemon.deploy import deploy
 from daemon.folders import read_folder
+from daemon.store import open_pool
+from daemon.store_deploy import DeployStore
 from engine.errors import CompileError
-from tests.daemon.conversing import Chat, chatting, execute, fetch
+from tests.daemon.conversing import Chat, chatting, execute, fetch, settings_of
 
 TWO = '#workflow\nTALK "one"\nHEAR x\nTALK "old ${x}"\n'
 
@@ -130,6 +133,17 @@ async def test_f44_edited_renamed_and_deleted_while_someone_is_in_it(database: s
         assert await chat.say(session, "4") == ["renamed 4"]
         [[hashes]] = await fetch(database, "select count(distinct plan_hash) from workflow_executions")
         assert hashes == 3, "which plan an execution runs is visible"
+
+
+async def test_a_daemon_takes_what_another_process_deploys(database: str) -> None:
+    pool = await open_pool(database, size_min=0, size_max=1)
+    async with chatting(database, {"a.bas": 'TALK "old"'}) as chat:
+        for text in ("old", "new"):
+            done = await deploy(DeployStore(pool), {"a.bas": f'TALK "{text}"'}, settings_of())
+            assert not done.refused
+            session, _ = await chat.start("a.bas")
+            assert await chat.said(session) == [text]
+    await pool.close()
 
 
 # ── scripts as rows ──

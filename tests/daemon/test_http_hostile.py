@@ -117,13 +117,27 @@ async def test_garbage_is_an_attempt_that_failed(garbage: bytes) -> None:
         assert failed.again and failed.message.startswith(f"GET http://127.0.0.1:{web.port}/x ")
 
 
+@pytest.mark.parametrize(
+    ("route", "method", "unsure"),
+    [
+        (raw(then=60), "POST", True), (raw(then=60), "GET", False), (raw(b"HTTP/1.1"), "DELETE", True),
+        (Say(500), "POST", True), (Say(500), "GET", False), (Say(503), "POST", False), (Say(429), "PUT", False),
+    ],
+)  # fmt: skip
+async def test_f32_what_may_have_been_done_is_in_doubt(route: Any, method: str, unsure: bool) -> None:
+    """A message that may have arrived, and asked for more than to be told something."""
+    async with web_server(x=route) as web, performing(timeout_seconds=0.3) as performer:
+        failed = await failing(performer, url=web.url("/x"), method=method, expect="envelope")
+    assert failed.again and failed.unsure is unsure
+
+
 async def test_a_server_that_is_not_there_is_asked_again() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     async with performing() as performer:
-        failed = await failing(performer, url=f"http://127.0.0.1:{port}/x")
-    assert failed.again and "cannot be reached" in failed.message
+        failed = await failing(performer, url=f"http://127.0.0.1:{port}/x", method="POST")
+    assert failed.again and not failed.unsure and "cannot be reached" in failed.message
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.daemon.conversing import chatting
 from tests.daemon.mail_server import HOST, mail_server
 
@@ -20,7 +22,7 @@ END TRY
 async def test_a_mail_is_tried_again_under_one_message_id_until_it_is_taken_or_refused(database: str) -> None:
     async with mail_server() as server:
         server.refusals = {"DATA": "451 later"}
-        settings = {"mail__host": HOST, "mail__port": server.port, "mail__sender": "shop@example.com"}
+        settings: dict[str, Any] = {"mail__host": HOST, "mail__port": server.port, "mail__sender": "shop@example.com"}
         async with chatting(database, {"order.bas": ORDER}, mail__tls="none", **settings) as chat:
             session, _ = await chat.start("order.bas")
             assert await chat.say(session, "ana@example.com") == []

@@ -316,3 +316,38 @@ async def test_f32_a_crash_inside_an_attempt_leaves_it_in_doubt(database: str) -
         chat.daemon.look()
         assert await chat.until_said(session) == ["it is done"]
         assert f"began {performer.seen[0].key}\n".encode() == line and performer.seen[0].attempt == 2
+
+
+async def test_f56_a_daemon_that_lost_its_partitions_begins_nothing_and_is_not_heard(database: str) -> None:
+    going = asyncio.Event()
+
+    async def answer(_: TakenRequest) -> Value:
+        await going.wait()
+        return "too late"
+
+    performer = Told(answer)
+    async with chatting(database, SCRIPTS, performers=[performer], daemon__stop_seconds_max=0.5) as chat:
+        [(session, _)] = await begin(chat)
+        await until(lambda: performer.under_way == 1)
+        # Another daemon has taken over, found the attempt cut short, and makes its own.
+        await execute(
+            database,
+            "update workflow_partitions set owner = 'other', epoch = epoch + 1, lease_until = now() + interval '1 h'",
+            "update workflow_requests set taken_by = 'other', attempts = 2, cut_short = 1",
+        )
+        await begin(chat)
+        going.set()
+        await until(lambda: chat.daemon.requests.in_flight == 0)
+        chat.daemon.requests.sweep()
+        await until(lambda: not chat.daemon.requests.moving)
+        assert len(performer.seen) == 1 and await chat.said(session) == []
+        assert await statuses(database) == [("taken", 2, 1)]
+
+
+async def test_a_direct_mode_script_asks_too(database: str) -> None:
+    async with chatting(
+        database, {"a.bas": ASK.replace("#workflow", "")}, performers=[Told()], scripts__default_mode="direct"
+    ) as chat:
+        [(session, execution)] = await begin(chat)
+        assert await chat.until_said(session) == ["it is done"]
+        assert (await chat.show(execution)).listed.mode == "direct"

@@ -286,3 +286,31 @@ async def test_a_script_that_is_gone_is_the_schedules_problem(database: str) -> 
         await world.chat.daemon.deploy({"gone.bas": "PRINT 1"})
         await world.at(START + timedelta(hours=1, minutes=1))
         assert await world.runs() == ["gone.bas"] and (await world.one()).problem is None
+
+
+async def test_f42_many_due_at_one_instant_and_one_that_is_broken(database: str) -> None:
+    async with timetable(database, {"a.bas": "PARAM n\nPRINT n"}) as world:
+        await execute(
+            database,
+            "select workflow_schedule('a.bas', '0 9 * * *', params => jsonb_build_object('n', n)) from generate_series(1, 500) n",
+        )
+        await world.chat.idle()
+        await execute(
+            database,
+            "update workflow_schedules set zone = 'Nowhere/Else' where id = (select min(id) from workflow_schedules)",
+            "update workflow_schedules set variables = '\"no object\"' where id = (select max(id) from workflow_schedules)",
+        )
+        await world.at(START + timedelta(minutes=1))
+        assert len(await world.runs()) == 499
+        rows = await fetch(database, "select status, count(*) from workflow_timetable group by status order by status")
+        assert [tuple(row) for row in rows] == [("active", 499), ("broken", 1)]
+
+
+async def test_a_daemon_that_sleeps_hears_of_a_new_schedule(database: str) -> None:
+    async with chatting(database, {"a.bas": 'TALK "now"'}, schedules__look_seconds_max=3600.0) as chat:
+        await chat.idle()
+        await asyncio.sleep(0.3)  # let it fall asleep; it would be found all the same, only by looking
+        await fetch(database, "select workflow_schedule('a.bas', 'in 1 second')")
+        async with asyncio.timeout(30):
+            while not await fetch(database, "select from workflow_replies"):
+                await asyncio.sleep(0.02)

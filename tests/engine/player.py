@@ -122,6 +122,8 @@ class Player:
         try:
             if query.name in ("publish_event", "start_child", "approval_link"):
                 return QueryAnswered(getattr(self, query.name)(*query.arguments))
+            if query.name.startswith("tool:") and query.name not in self.queries:
+                raise Refused(f"There is no tool {query.name[5:]} in the configuration of this daemon.")
             if query.name in ("share_memory", "sync_memory"):
                 raise Refused(f"There is no bot '{query.arguments[-1]}'.")
             if query.name in self.queries:

@@ -58,6 +58,13 @@ def statements(depth: int, in_loop: bool = False) -> st.SearchStrategy[list[str]
         value.map(lambda e: ['BEGIN MAIL "a@example.com"', f"Subject: of ${{{e}}}", "b ${a}", "END MAIL"]),
         st.tuples(value, value).map(lambda t: [f"IF {t[0]} THEN TALK {t[1]} ELSE b = 2"]),
     ]
+    simple += [
+        value.map(lambda e: [f'PUBLISH EVENT "tick" WITH {e}']),
+        name.map(lambda n: [f'{n} = WAIT FOR EVENT "tick" TIMEOUT 30']),
+        name.map(lambda n: [f'HEAR {n} OR EVENT "tick" OR AFTER 1 MINUTE', "TALK event"]),
+        st.just(['STEP 1: HUMAN APPROVAL FROM "a" TIMEOUT 60', "  ON TIMEOUT: TALK approved"]),
+        name.map(lambda n: ["PARALLEL", f"  BRANCH A: {n} = [{n}]", "  BRANCH B: total = 1", "END PARALLEL"]),
+    ]
     if in_loop:
         simple += [st.just(["BREAK"]), st.just(["IF a = 3 THEN CONTINUE"])]
     if depth == 0:
@@ -76,6 +83,7 @@ def statements(depth: int, in_loop: bool = False) -> st.SearchStrategy[list[str]
             lambda t: [f"SELECT CASE {t[0]}", "CASE 1 TO 3", *_indent(t[1]), "CASE ELSE", *_indent(t[2]), "END SELECT"]
         ),
         st.tuples(body, body).map(lambda t: ["TRY", *_indent(t[0]), "CATCH e", *_indent(t[1]), "END TRY"]),
+        blocks(depth - 1, False).map(lambda b: ['ON EVENT "tock" DO', *_indent(b), "END ON"]),
         body.map(lambda b: ["WITH rec", '  .x = "w"', *_indent(b), "END WITH"]),
     )
 

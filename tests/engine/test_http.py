@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from daemon.chat_givens import GivenFailure, Givens, read_given
 from engine.compiler import compile_script
 from engine.effects import Request
 from engine.errors import CompileError
@@ -231,6 +232,15 @@ def test_tools_of_the_web_are_asked_by_name() -> None:
     assert [(r.kind, r.payload, r.policy) for r in requests] == [
         ("http", {"tool": "weather", "arguments": arguments}, "park") for arguments in (["Recife", 2], ["x"], ["y"])
     ]
+
+
+def test_conversations_in_files_fake_tools_by_name() -> None:
+    givens = Givens()
+    asks: dict[str, Value] = {"tool": "weather", "arguments": ["Recife"]}
+    with pytest.raises(GivenFailure, match="add a line above: given http weather answers"):
+        givens.answer("http", asks)
+    givens.add(read_given('http weather answers {"degrees": 29}'))
+    assert givens.answer("http", asks) == {"degrees": 29}
 
 
 @pytest.mark.parametrize("name", ["get", "post", "put", "patch", "graphql", "headers"])

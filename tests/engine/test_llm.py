@@ -13,7 +13,7 @@ import pytest
 from engine.beginning import begin
 from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
-from engine.effects import Keep, Query, Reply, Request
+from engine.effects import Query, Reply, Request
 from engine.errors import CompileError
 from engine.events import ChildEnded, Event, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed, TimedOut
 from engine.expressions import Moment
@@ -48,7 +48,6 @@ class Conversation:
         self.asked: list[tuple[str, tuple[Value, ...]]] = []
         self.requests: list[Request] = []
         self.said: list[str] = []
-        self.kept: dict[str, Value] = {}
         self.turns = 0
         self.done: Done | None = None
         self.state = begin(self.plan)
@@ -66,8 +65,6 @@ class Conversation:
                         self.requests.append(effect)
                     case Reply(content=content):
                         self.said.append(content)
-                    case _:
-                        assert not isinstance(effect, Keep), "the stepper keeps it itself"
             self.state = decode_state(encode_state(result.state)) if isinstance(result, Suspend) else result.state
             match result:
                 case Continue(query=Query() as query):
@@ -165,11 +162,12 @@ def test_options(statement: str, expected: dict[str, Value]) -> None:
     [
         ('SYSTEM PROMPT "Be brief"\nx = LLM "a"', [("system", "Be brief"), ("user", "a")]),
         ('SET SYSTEM PROMPT = "Be brief"\nx = LLM "a"', [("system", "Be brief"), ("user", "a")]),
-        ('SET_SYSTEM_PROMPT "Be brief"\nx = LLM "a"', [("system", "Be brief"), ("user", "a")]),
         ('who = "Ana"\nBEGIN SYSTEM PROMPT\nServe ${who}.\nBe kind.\nEND SYSTEM PROMPT\nx = LLM "a"',
          [("system", "Serve Ana.\nBe kind."), ("user", "a")]),
         ('SYSTEM PROMPT "Be brief"\nCLEAR SYSTEM PROMPT\nx = LLM "a"', [("user", "a")]),
         ('SYSTEM PROMPT "Be brief"\nx = LLM "a" WITH SYSTEM PROMPT "Be long"', [("system", "Be long"), ("user", "a")]),
+        ('SET CONTEXT "city" AS "Recife"\nSYSTEM PROMPT "Be brief"\nx = LLM "a"',
+         [("system", "Be brief\n\ncity: Recife"), ("user", "a")]),
         ('x = LLM "a" WITH CONTEXT {"k": 1}', [("user", 'a\n\n{"k":1}')]),
         ('x = LLM "a", "b"', [("user", "a\n\nb")]),
         ('x = LLM("a", "b")', [("user", "a\n\nb")]),

@@ -56,6 +56,10 @@ def test_f27_the_first_of_answer_event_and_time_wins() -> None:
     assert play(script, "user: many\nuser: 4")[-1] == "bot: 4 - -", "an answer that is refused gives nothing up"
 
 
+def test_wait_for_a_time_is_a_sleep() -> None:
+    assert play('WAIT FOR 10 MINUTES\nTALK "up"', "after 10 minutes")[-1] == "bot: up"
+
+
 def test_a_word_after_or_is_a_variable_where_no_event_follows() -> None:
     script = (
         'event = TRUE\nafter = FALSE\nIF after OR event THEN TALK "yes"\nIF after OR event AND after THEN TALK "no"'
@@ -126,6 +130,11 @@ def test_the_checkpoint_inside_a_handler_keeps_the_wait_behind_it() -> None:
 
 def test_the_step_that_waits_for_an_event_has_it_before_a_handler() -> None:
     assert play(TICKS + 'WAIT FOR EVENT "tick"\nTALK "${n}"', "event tick")[-1] == "bot: 0"
+
+
+def test_a_name_that_is_new_in_a_handler_is_the_scripts() -> None:
+    script = 'ON EVENT "tick" DO\n seen = event_data\nEND ON\nHEAR x\nTALK seen'
+    assert play(script, "event tick 7\nuser: me")[-1] == "bot: 7"
 
 
 def test_an_error_in_a_handler_is_one_of_the_script() -> None:
@@ -209,6 +218,14 @@ def test_nothing_leads_out_of_a_branch() -> None:
     assert message == "a statement of PARALLEL stands in no branch"
 
 
+def test_a_bot_may_be_a_tool_and_what_is_neither_says_so() -> None:
+    script = 'BOT "create" "a ticket"\nTALK result'
+    player = Player(compile_script("a.bas", {"a.bas": script}), queries={"tool:create": lambda q: q.arguments[0]})
+    player.run()
+    assert player.transcript == ["bot: a ticket"]
+    assert "There is no bot and no script 'nobody'." in play('BOT "nobody"')[-1]
+
+
 # ── approvals, and how a workflow is written ──
 
 
@@ -266,6 +283,7 @@ def test_f37_an_approval_keeps_its_deadline_while_handlers_run() -> None:
         ('PARALLEL\nBRANCH A: TALK "x"', "PARALLEL is never closed"),
         ('ON EVENT "e" DO\nTALK "x"', "ON EVENT is never closed"),
         ('ON EVENT "" DO\nEND ON', "an event needs a name"),
+        ("WAIT FOR 10", "WAIT FOR waits for an event"),
         ("WEBHOOK name", "WEBHOOK needs a name in quotes"),
         ('TRIGGER ""', "TRIGGER needs a name in quotes"),
     ],

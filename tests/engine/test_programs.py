@@ -8,12 +8,13 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.chat_entries import Publishes
 from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
 from engine.errors import CompileError
 from engine.plan import Plan
 from engine.policy import Policy
-from engine.waits import ForMessage
+from engine.waits import question_of
 from tests.engine.player import Player
 from tests.engine.programs import programs
 
@@ -30,7 +31,9 @@ def conversation(plan: Plan, seed: int, *, stored: bool) -> tuple[list[str], obj
     for _ in range(TURNS_MAX):
         if player.done is not None:
             break
-        if isinstance(player.state.wait, ForMessage) and chance.random() < 0.8:
+        if chance.random() < 0.1:
+            player.publish(Publishes("tock", 3))
+        elif question_of(player.state.wait) is not None and chance.random() < 0.8:
             player.hear(chance.choice(ANSWERS))
         else:
             player.after(timedelta(minutes=3))

@@ -206,6 +206,9 @@ def test_moments() -> None:
     assert read_moment("in 10 minutes", now, lisbon) == datetime(2026, 7, 1, 10, 10, tzinfo=UTC)
     assert read_moment("tomorrow at 9am", now, lisbon) == datetime(2026, 7, 2, 8, tzinfo=UTC)
     assert read_moment("0 9 * * *", now, lisbon) is None
+    for text in ("in 999999999999 weeks", "P9999Y", "9999-12-31 23:59:00-12:00"):
+        with pytest.raises(BadSchedule, match="is too far away"):
+            read_moment(text, now, ZoneInfo("America/New_York"))
 
 
 # ── what is due ──

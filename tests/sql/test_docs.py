@@ -18,7 +18,7 @@ async def test_the_examples_run_in_order(database: str) -> None:
     await deploy(store)
     connection = await asyncpg.connect(database, user="postgres")
     examples = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-    assert len(examples) == 13
+    assert len(examples) == 12
     await connection.execute("begin")
     for example in examples:
         for statement in re.findall(r"(?:[^;$]|\$\$.*?\$\$|\$(?!\$))+;", example, re.DOTALL):
