@@ -54,7 +54,10 @@ class TurnTransaction:
             if (refused.sqlstate or "").startswith(NOT_AN_ANSWER):
                 raise
             return QueryFailed(_sentence(refused))
-        return QueryAnswered(None if answer is None else json.loads(answer))
+        try:
+            return QueryAnswered(None if answer is None else json.loads(answer))
+        except (ValueError, RecursionError) as error:  # nested beyond what any variable holds
+            return QueryFailed(f"The answer of the database cannot be read: {error}.", "limit")
 
     async def commit_turn(self, turn: Turn) -> bool:
         """Write the turn. False: it lost its race; what was asked is undone when the transaction ends."""

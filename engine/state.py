@@ -4,7 +4,7 @@ The JSON that is stored is public in part (`variables`, `step_index`, `wait`); t
 
     {"version": 1, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
      "frames": [{…}], "wait": {"kind": "message", …}, "why": ["returned", …], "suggestions": […],
-     "said": "…", "asked": 2, "requested": 1, "kept": {…}, "handlers": {…}}
+     "said": "…", "held": […], "asked": 2, "requested": 1, "kept": {…}, "handlers": {…}}
 
 `step_index` is the position of the innermost frame; `position` that of the outermost where they differ.
 Values are immutable by convention, so copying a state copies only its dictionaries.
@@ -12,11 +12,12 @@ Values are immutable by convention, so copying a state copies only its dictionar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
 
-from engine.effects import Suggestion
+from engine.effects import Reply, Suggestion
 from engine.steps import BLOCK_ENDED, ENTERED, Caught, Returned, Why
 from engine.values import Value
 from engine.waits import Wait, parts_of
@@ -68,7 +69,7 @@ class Frame:
 class ExecutionState:
     """Where an execution is and what it knows. Only the stepper changes one, and only its own copy."""
 
-    __slots__ = ("asked", "frames", "kept", "requested", "said", "suggestions", "wait", "why")
+    __slots__ = ("asked", "frames", "held", "kept", "requested", "said", "suggestions", "wait", "why")
 
     def __init__(self, frames: list[Frame]) -> None:
         self.frames = frames
@@ -76,6 +77,7 @@ class ExecutionState:
         self.wait: Wait | None = None
         self.suggestions: tuple[Suggestion, ...] = ()
         self.said = ""  # the last reply of this turn: what the next HEAR asks
+        self.held: tuple[Reply, ...] = ()  # replies of this turn that buttons may yet come under; its last slice tells
         self.asked = 0  # how many questions were asked: names the prompts
         self.requested = 0  # how many requests, and waits for events, were made: names their keys
         self.kept: dict[str, Value] = {}  # what Keep effects put aside; replaced, never changed
@@ -90,7 +92,7 @@ class ExecutionState:
         """Return a state of its own with the same frames: they must not change before they are copied."""
         new = ExecutionState(self.frames)
         new.why, new.wait, new.suggestions = self.why, self.wait, self.suggestions
-        new.said, new.asked = self.said, self.asked
+        new.said, new.held, new.asked = self.said, self.held, self.asked
         new.requested, new.kept = self.requested, self.kept
         return new
 
@@ -142,9 +144,11 @@ def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
     if state.why is not ENTERED:
         data["why"] = _why_data(state.why)
     if state.suggestions:
-        data["suggestions"] = [[s.label, s.value, s.tool] for s in state.suggestions]
+        data["suggestions"] = _suggestions_data(state.suggestions)
     if state.said:
         data["said"] = state.said
+    if state.held:
+        data["held"] = [[r.content, _suggestions_data(r.suggestions), r.recipient] for r in state.held]
     if state.asked:
         data["asked"] = state.asked
     if state.requested:
@@ -155,6 +159,14 @@ def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
     if bytes_max is not None and len(raw) > bytes_max:
         raise StateTooLarge(f"the variables of this conversation need {len(raw):,} bytes and may have {bytes_max:,}")
     return raw.decode()
+
+
+def _suggestions_data(suggestions: tuple[Suggestion, ...]) -> list[list[Value]]:
+    return [[s.label, s.value, s.tool] for s in suggestions]
+
+
+def _suggestions_from(data: Iterable[Any]) -> tuple[Suggestion, ...]:
+    return tuple(Suggestion(*s) for s in data)
 
 
 def _frame_data(frame: Frame) -> dict[str, Any]:
@@ -197,7 +209,7 @@ def decode_state(text: str) -> ExecutionState:
         raise
     except UnknownWait as error:
         raise UnreadableCheckpoint(str(error)) from error
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise UnreadableCheckpoint(f"the checkpoint cannot be read: {error!r}") from error
 
 
@@ -215,8 +227,9 @@ def _state_from(data: dict[str, Any]) -> ExecutionState:
         raise UnreadableCheckpoint("the checkpoint cannot be read: its frames do not agree with its position")
     state.wait = wait_from(data["wait"]) if data.get("wait") else None
     state.why = _why_from(data["why"]) if "why" in data else ENTERED
-    state.suggestions = tuple(Suggestion(*s) for s in data.get("suggestions", ()))
+    state.suggestions = _suggestions_from(data.get("suggestions", ()))
     state.said = data.get("said", "")
+    state.held = tuple(Reply(c, _suggestions_from(s), recipient) for c, s, recipient in data.get("held", ()))
     state.asked = data.get("asked", 0)
     state.requested = data.get("requested", 0)
     state.kept = data.get("kept", {})

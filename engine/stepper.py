@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import assert_never
+from typing import assert_never, cast
 
-from engine.effects import Effect, Handle, Keep, Log, Reply, Request, SetErrorMode, Shown, Suggest
+from engine.effects import Effect, Handle, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
 from engine.events import ChildEnded, Event, EventPublished, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed
 from engine.expressions import Moment
@@ -58,6 +58,7 @@ def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, u
     execution with a script error that names the line. Pure: the given state is not changed.
     """
     run = _Run(plan, state.copy(), moment, policy)
+    run.take_held()
     for count in range(1, min(policy.steps_per_slice_max, policy.steps_per_turn_max - used) + 1):
         run.count = count
         result = run.step()
@@ -66,7 +67,7 @@ def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, u
     if used + run.count >= policy.steps_per_turn_max:
         message = f"{policy.steps_per_turn_max:,} steps ran without waiting: is this an endless loop?"
         return Done(run.state, tuple(run.effects), run.count, failure=run.failure(message, "endless"))
-    return Continue(run.state, tuple(run.effects), run.count)
+    return run.unfinished(None)
 
 
 def check_answer(event: Event) -> None:
@@ -159,7 +160,7 @@ class _Run:
                 return self.suspend(wait)
             case Ask(query=query):
                 self.state.wait = ForQuery()
-                return Continue(self.state, tuple(self.effects), self.count, query)
+                return self.unfinished(query)
             case Call(procedure=name, arguments=arguments):
                 self.call(self.plan.procedures[name], arguments)
             case Return(value=value, ends="procedure"):
@@ -272,7 +273,8 @@ class _Run:
                     if state.suggestions:
                         effect = replace(effect, suggestions=state.suggestions + effect.suggestions)
                         state.suggestions = ()
-                    state.said = effect.content
+                    if effect.recipient is None:
+                        state.said = effect.content
                     self.effects.append(effect)
                 case Suggest(suggestion=button):
                     state.suggestions = (*state.suggestions, button) if button is not None else ()
@@ -323,15 +325,34 @@ class _Run:
 
     def hang_suggestions(self) -> None:
         """Give the buttons nobody has shown yet to the last reply of this turn, under the question."""
-        if not self.state.suggestions:
-            return
+        index = self.last_said() if self.state.suggestions else None
+        if index is not None:
+            reply = cast(Reply, self.effects[index])
+            self.effects[index] = replace(reply, suggestions=reply.suggestions + self.state.suggestions)
+            self.state.suggestions = ()
+
+    def last_said(self) -> int | None:
+        """Return which effect is the last reply to the session's own user: buttons hang under no other."""
         for index in range(len(self.effects) - 1, -1, -1):
             reply = self.effects[index]
-            if isinstance(reply, Reply):
-                suggestions = reply.suggestions + self.state.suggestions
-                self.effects[index] = replace(reply, suggestions=suggestions)
-                self.state.suggestions = ()
-                return
+            if isinstance(reply, Reply) and reply.recipient is None:
+                return index
+        return None
+
+    # ── a turn of several slices ──
+
+    def take_held(self) -> None:
+        """Begin with the replies that the slice before held back."""
+        self.effects, self.state.held = list(self.state.held), ()
+
+    def unfinished(self, query: Query | None) -> Continue:
+        """End the slice, not the turn: its last reply is held back, with those behind it, for buttons may come."""
+        last = self.last_said()
+        if last is not None:
+            behind = self.effects[last:]
+            self.state.held = tuple(e for e in behind if isinstance(e, Reply))
+            self.effects[last:] = [e for e in behind if not isinstance(e, Reply)]
+        return Continue(self.state, tuple(self.effects), self.count, query)
 
     # ── errors ──
 

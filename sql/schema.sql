@@ -423,6 +423,10 @@ begin
             message = 'Every attachment must be an object with a url that is text.',
             hint = 'For example: [{"url": "https://example.com/a.png", "kind": "image"}].';
     end if;
+    if jsonb_path_exists(attachments, '$.**{65}') then
+        raise exception using errcode = 'SW003', message = 'The attachments are nested more than 64 levels deep.',
+            hint = 'An attachment has a url, and may have a kind, a name and a mime_type, all of them text.';
+    end if;
 end
 $$;
 
@@ -562,6 +566,7 @@ as $$
 declare
     found_plan workflow_plans;
     near text;
+    theirs text;
 begin
     select p.* into found_plan
     from workflow_scripts s join workflow_plans p on p.hash = s.plan_hash
@@ -576,9 +581,14 @@ begin
         where s.bot_id in (bot, '00000000-0000-0000-0000-000000000000')
         order by likeness desc, s.script limit 3
     ) candidate;
+    select string_agg(owner.bot_id::text, ', ') into theirs from (
+        select s.bot_id from workflow_scripts s
+        where s.script = workflow_plan_of.script and (not exists (select from workflow_bot_roles) or s.bot_id = any (workflow_bots_of_caller()))
+        order by 1 limit 3
+    ) owner;
     raise exception using errcode = 'SW005',
-        message = format('There is no script %L.', workflow_plan_of.script),
-        hint = coalesce('Did you mean one of these? ' || near || '.', 'No script is deployed yet. The daemon deploys its scripts when it starts.');
+        message = format('There is no script %L.', left(workflow_plan_of.script, 200)),
+        hint = coalesce('It is there for another bot_id: ' || theirs || '.', 'Did you mean one of these? ' || near || '.', 'No script is deployed yet. The daemon deploys its scripts when it starts.');
 end
 $$;
 
@@ -633,6 +643,10 @@ begin
     if length(params::text) > limit_characters then
         raise exception using errcode = 'SW008', message = format('params have %s characters; at most %s are accepted.', length(params::text), limit_characters),
             hint = 'Keep large data in a table and give its key, or raise params_characters_max in workflow_settings.';
+    end if;
+    if jsonb_path_exists(params, '$.**{65}') then
+        raise exception using errcode = 'SW008', message = 'params are nested more than 64 levels deep.',
+            hint = 'A variable of a script holds at most 64 levels.';
     end if;
     bot := workflow_bot_of_start(workflow_start.bot_id, workflow_start.session_id);
     perform workflow_check_bot(bot);
@@ -1676,7 +1690,8 @@ begin
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
         where r.status = 'taken' and r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker))
-            and case when r.lease_until is null then r.taken_by <> taker or r.id <> all (held) else r.lease_until <= workflow_now() end
+            -- Not in: hashed. There are thousands on both sides, and unequal to all of an array is tried one by one.
+            and case when r.lease_until is null then r.taken_by <> taker or r.id not in (select unnest(held)) else r.lease_until <= workflow_now() end
         order by r.id for no key update skip locked
     )
     update workflow_requests r
@@ -1858,9 +1873,21 @@ as $$
 begin
     if coalesce(btrim(name), '') = '' or length(name) > 200 then
         raise exception using errcode = 'SW070', message = format('%s needs a name of 1 to 200 characters.', what),
-            hint = 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').';
+            hint = case what when 'A trigger' then 'For example: select * from workflow_trigger(''orders'', ''{"number": 7}'').'
+                else 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').' end;
     end if;
     return lower(btrim(name));
+end
+$$;
+
+create function workflow_check_depth(data jsonb) returns void
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    if jsonb_path_exists(data, '$.**{65}') then
+        raise exception using errcode = 'SW008', message = 'The data are nested more than 64 levels deep.',
+            hint = 'A variable of a script holds at most 64 levels.';
+    end if;
 end
 $$;
 
@@ -1882,6 +1909,7 @@ begin
             message = format('The data of the event have %s characters; at most %s are accepted.', length(data::text), workflow_setting('params_characters_max')),
             hint = 'Keep large data in a table and give its key, or raise params_characters_max in workflow_settings.';
     end if;
+    perform workflow_check_depth(data);
     insert into workflow_events (id, event_name, event_data_json, bot_id)
     values (published, named, data::text, coalesce(bot, '00000000-0000-0000-0000-000000000000'));
     return published;
@@ -2142,6 +2170,7 @@ begin
     if bot is null and cardinality(workflow_bots_of_caller()) = 1 then
         bot := (workflow_bots_of_caller())[1];
     end if;
+    perform workflow_check_depth(data);
     for starter in
         select distinct on (d.script) d.script, d.bot_id, coalesce(d.data ->> 'procedure', '') as procedure
         from workflow_declarations d
@@ -3366,7 +3395,7 @@ begin
     elsif tab is null and verb in ('save', 'insert', 'merge') then
         tab := workflow_data_make(place, name, rows);
     elsif tab is null then
-        return case when verb = 'find' then '[]' when verb <> 'aggregate' or lower(asked ->> 'function') in ('count', 'sum') then '0' else 'null' end;
+        return case when verb = 'find' then case when asked ? 'file' then null else '[]'::json end when verb <> 'aggregate' or lower(asked ->> 'function') in ('count', 'sum') then '0' else 'null' end;
     end if;
     if verb in ('save', 'insert', 'merge', 'update') and workflow_data_made(tab) and rows is not null and rows <> '[null]' then
         perform workflow_data_widen(place, name, tab, rows);

@@ -11,12 +11,13 @@ from engine.effects import Query
 from engine.errors import ScriptError
 from engine.events import QueryAnswered
 from engine.expressions import Expression
+from engine.file_tables import FILE_ENDINGS, joined_rows, rows_of_file, rows_of_table
 from engine.filters import name_of, written_name
 from engine.rows import AGGREGATES, aggregate_rows, rows_in, select
 from engine.steps import Ask, Here, Misuse, Move, Resumed, Step, Target, Written, constant_of
 from engine.values import Value, show, to_text
 
-FILE_ENDINGS = (".csv", ".tsv", ".json")
+_FILE = "file"  # the memo while the file is read; then its rows, while the table of its name is
 OTHER_ENDINGS = (".xlsx", ".xls", ".ods", ".pdf", ".txt", ".doc", ".docx", ".bas")
 
 
@@ -27,7 +28,8 @@ class Find(Step):
     `x = FIND t` gives the list of its rows; `FIND t, "status = open"`, `FIND t, "column", value` and
     `FIND t WHERE … [ORDER BY …] [LIMIT n]` those that a condition means. `.field` of the list is that of its first
     row. `FIND FIRST t …`, `… FIRST` and `LIMIT 1` give the row itself, or NULL. A table that nobody has saved to has
-    no rows. In a condition a bare name is a column; right of an operator a variable, else a column, else a text.
+    no rows. Of a file's name, such as "prices.csv", it gives the file's rows, then those of the table that SAVE made
+    of that name. In a condition a bare name is a column; right of an operator a variable, else a column, else a text.
 
     ```basic
     SAVE "people", {"name": "Ada", "age": 36}
@@ -76,16 +78,19 @@ class Find(Step):
         table, asked = asked_table(self.table, here), asked_rows(self.rows, here)
         match here.why:
             case Resumed(event=QueryAnswered(value=value)):
-                found = rows_in(value, "FIND")
-                if is_file(table):
-                    if value is None:
+                if here.memo == _FILE:
+                    return Ask(rows_of_table(table), memo=[value])
+                if isinstance(here.memo, list):
+                    if value is None and here.memo[0] is None:
                         raise ScriptError(f"The bot has no file {table}.", "data")
-                    found = select(found, asked)
+                    found = select(joined_rows(here.memo[0], value), asked)
+                else:
+                    found = rows_in(value, "FIND")
                 if self.first or asked["limit"] == 1:
                     return here.into(self.into, found[0] if found else None)
                 return here.into(self.into, cast(Value, found))
             case _ if is_file(table):
-                return Ask(Query("read_file", (self.path(here), "rows")))
+                return Ask(rows_of_file(self.path(here)), memo=_FILE)
             case _:
                 return Ask(Query("data:find", ({"table": table, **asked},)))
 

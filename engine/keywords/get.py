@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 from engine.effects import Query, Request
 from engine.errors import ScriptError
 from engine.events import QueryAnswered, RequestCompleted, TimedOut
 from engine.expressions import Expression
+from engine.file_tables import is_table_name, joined_rows, rows_of_file, rows_of_table
 from engine.members import get_index
 from engine.steps import Ask, Await, Here, Move, Resumed, Step, Target, Written
 from engine.values import Value, to_text
@@ -82,8 +83,8 @@ class Get(Step):
 
     def run(self, here: Here) -> Move:
         match here.why:
-            case Resumed(event=QueryAnswered(value=None)) if here.memo == _FILE:
-                return self.ask_bot_server(here)
+            case Resumed(event=QueryAnswered(value=value)) if here.memo is not None:
+                return self.read(here, here.memo, value)
             case Resumed(event=QueryAnswered(value=value) | RequestCompleted(value=value)):
                 return here.into(self.into, value)
             case Resumed(event=TimedOut()):
@@ -110,6 +111,20 @@ class Get(Step):
         if ":" in text:  # no name of a file
             return self.ask_bot_server(here)
         return Ask(Query("read_file", (text,)), memo=_FILE)
+
+    def read(self, here: Here, memo: Value, value: Value) -> Move:
+        """Return what comes after a question of a file: of the table of its name, then of its rows."""
+        name = to_text(here.value(self.text)).strip()
+        match memo:
+            case str() if is_table_name(name):
+                return Ask(rows_of_table(name.lower()), memo=[value])
+            case [_] if value is not None:
+                return Ask(rows_of_file(name), memo={"table": value})
+            case [content]:
+                value = content
+            case {"table": saved}:
+                return here.into(self.into, cast(Value, joined_rows(value, saved)))
+        return self.ask_bot_server(here) if value is None else here.into(self.into, value)
 
     def seconds(self, here: Here) -> float:
         """Return how long the bot server, or the web, may take."""

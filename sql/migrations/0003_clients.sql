@@ -80,6 +80,10 @@ begin
             message = 'Every attachment must be an object with a url that is text.',
             hint = 'For example: [{"url": "https://example.com/a.png", "kind": "image"}].';
     end if;
+    if jsonb_path_exists(attachments, '$.**{65}') then
+        raise exception using errcode = 'SW003', message = 'The attachments are nested more than 64 levels deep.',
+            hint = 'An attachment has a url, and may have a kind, a name and a mime_type, all of them text.';
+    end if;
 end
 $$;
 
@@ -219,6 +223,7 @@ as $$
 declare
     found_plan workflow_plans;
     near text;
+    theirs text;
 begin
     select p.* into found_plan
     from workflow_scripts s join workflow_plans p on p.hash = s.plan_hash
@@ -233,9 +238,14 @@ begin
         where s.bot_id in (bot, '00000000-0000-0000-0000-000000000000')
         order by likeness desc, s.script limit 3
     ) candidate;
+    select string_agg(owner.bot_id::text, ', ') into theirs from (
+        select s.bot_id from workflow_scripts s
+        where s.script = workflow_plan_of.script and (not exists (select from workflow_bot_roles) or s.bot_id = any (workflow_bots_of_caller()))
+        order by 1 limit 3
+    ) owner;
     raise exception using errcode = 'SW005',
-        message = format('There is no script %L.', workflow_plan_of.script),
-        hint = coalesce('Did you mean one of these? ' || near || '.', 'No script is deployed yet. The daemon deploys its scripts when it starts.');
+        message = format('There is no script %L.', left(workflow_plan_of.script, 200)),
+        hint = coalesce('It is there for another bot_id: ' || theirs || '.', 'Did you mean one of these? ' || near || '.', 'No script is deployed yet. The daemon deploys its scripts when it starts.');
 end
 $$;
 
@@ -290,6 +300,10 @@ begin
     if length(params::text) > limit_characters then
         raise exception using errcode = 'SW008', message = format('params have %s characters; at most %s are accepted.', length(params::text), limit_characters),
             hint = 'Keep large data in a table and give its key, or raise params_characters_max in workflow_settings.';
+    end if;
+    if jsonb_path_exists(params, '$.**{65}') then
+        raise exception using errcode = 'SW008', message = 'params are nested more than 64 levels deep.',
+            hint = 'A variable of a script holds at most 64 levels.';
     end if;
     bot := workflow_bot_of_start(workflow_start.bot_id, workflow_start.session_id);
     perform workflow_check_bot(bot);

@@ -179,9 +179,21 @@ as $$
 begin
     if coalesce(btrim(name), '') = '' or length(name) > 200 then
         raise exception using errcode = 'SW070', message = format('%s needs a name of 1 to 200 characters.', what),
-            hint = 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').';
+            hint = case what when 'A trigger' then 'For example: select * from workflow_trigger(''orders'', ''{"number": 7}'').'
+                else 'For example: select workflow_publish(''payment received'', ''{"amount": 10}'').' end;
     end if;
     return lower(btrim(name));
+end
+$$;
+
+create function workflow_check_depth(data jsonb) returns void
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    if jsonb_path_exists(data, '$.**{65}') then
+        raise exception using errcode = 'SW008', message = 'The data are nested more than 64 levels deep.',
+            hint = 'A variable of a script holds at most 64 levels.';
+    end if;
 end
 $$;
 
@@ -203,6 +215,7 @@ begin
             message = format('The data of the event have %s characters; at most %s are accepted.', length(data::text), workflow_setting('params_characters_max')),
             hint = 'Keep large data in a table and give its key, or raise params_characters_max in workflow_settings.';
     end if;
+    perform workflow_check_depth(data);
     insert into workflow_events (id, event_name, event_data_json, bot_id)
     values (published, named, data::text, coalesce(bot, '00000000-0000-0000-0000-000000000000'));
     return published;
@@ -500,6 +513,7 @@ begin
     if bot is null and cardinality(workflow_bots_of_caller()) = 1 then
         bot := (workflow_bots_of_caller())[1];
     end if;
+    perform workflow_check_depth(data);
     for starter in
         select distinct on (d.script) d.script, d.bot_id, coalesce(d.data ->> 'procedure', '') as procedure
         from workflow_declarations d

@@ -704,7 +704,7 @@ begin
     elsif tab is null and verb in ('save', 'insert', 'merge') then
         tab := workflow_data_make(place, name, rows);
     elsif tab is null then
-        return case when verb = 'find' then '[]' when verb <> 'aggregate' or lower(asked ->> 'function') in ('count', 'sum') then '0' else 'null' end;
+        return case when verb = 'find' then case when asked ? 'file' then null else '[]'::json end when verb <> 'aggregate' or lower(asked ->> 'function') in ('count', 'sum') then '0' else 'null' end;
     end if;
     if verb in ('save', 'insert', 'merge', 'update') and workflow_data_made(tab) and rows is not null and rows <> '[null]' then
         perform workflow_data_widen(place, name, tab, rows);

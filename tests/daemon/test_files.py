@@ -158,3 +158,39 @@ async def test_a_conversation_reads_a_file(database: str, tmp_path: Path) -> Non
             "../prices.csv is not below the bot's folder; name the file by its path from there.",
             "The bot has no file none.csv.",
         ]
+
+
+SAVED = """
+name = "Grace"
+age = 85
+SAVE "people.csv", name, age
+all = FIND "people.csv"
+TALK all.length, all[0].Name, all[1].Name, all[1].Age
+old = FIND FIRST "people.csv" WHERE age > 40
+TALK old.Name
+SAVE "new.csv", name
+fresh = FIND "new.csv", "name = Grace"
+again = GET "new.csv"
+both = GET "People.csv"
+TALK fresh.length, again.length, both.length, both[1].Name
+text = GET "plain.csv"
+TALK text.length
+TRY
+  none = FIND "none.csv"
+CATCH e
+  TALK e
+END TRY
+DELETE "new.csv", "name = Grace"
+rest = FIND "new.csv"
+TALK rest.length
+"""
+
+
+async def test_a_table_that_was_saved_under_a_files_name_follows_the_file(database: str, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("Name,Age\nAda,36\n")
+    (tmp_path / "People.csv").write_text("Name,Age\nAda,36\n")
+    (tmp_path / "plain.csv").write_text("a,b\n")
+    async with chatting(database, {"saved.bas": SAVED}, data__files_directory=str(tmp_path)) as chat:
+        session, _ = await chat.start("saved.bas")
+        said = await chat.said(session)
+    assert said == ["2 Ada Grace 85", "Grace", "1 1 2 Grace", "4", "The bot has no file none.csv.", "0"]

@@ -11,7 +11,7 @@ import pytest
 
 from engine.beginning import begin
 from engine.compiler import compile_script
-from engine.effects import Query
+from engine.effects import Effect, Query, Reply
 from engine.events import MessageReceived
 from engine.expressions import Moment
 from engine.plan import Plan
@@ -279,3 +279,36 @@ def test_plan_of_other_tools_has_another_name() -> None:
     by_script, by_tool = compile_script("p.bas", sources), compile_script("p.bas", sources, tools=("greet",))
     assert by_script.hash != by_tool.hash
     assert by_script.hash == compile_script("p.bas", dict(reversed(sources.items()))).hash
+
+
+@pytest.mark.parametrize("steps", [1, 1_000])
+def test_buttons_and_prompts_outlive_the_slice_that_said_the_question(steps: int) -> None:
+    source = 'TALK "Hello"\nTALK "Which?"\nPRINT "seen"\nTALK TO "boss", "asked"\nx = 1\nHEAR c AS "Red", "Green", "*"\nTALK c'
+    plan, policy = plan_of(source), Policy(steps_per_slice_max=steps)
+    effects: list[Effect] = []
+    state, used = begin(plan), 0
+    while True:
+        result = advance(plan, state, MOMENT, policy, used)
+        effects += result.effects
+        used += result.steps
+        if not isinstance(result, Continue):
+            break
+        state = decode_state(encode_state(result.state))
+    assert isinstance(result, Suspend)
+    replies = [(r.content, [s.label for s in r.suggestions]) for r in effects if isinstance(r, Reply)]
+    assert replies == [("Hello", []), ("Which?", ["Red", "Green"]), ("asked", [])]
+    assert isinstance(result.wait, ForMessage)
+    assert result.wait.prompt == "Which?"
+    assert not result.state.held
+
+
+@pytest.mark.parametrize("end", ["x = 1 / 0", "", "EXIT"])
+def test_no_reply_is_held_back_for_ever(end: str) -> None:
+    plan, policy = plan_of(f'TALK "a"\nTALK "b"\ny = 1\n{end}'), Policy(steps_per_slice_max=1)
+    effects: list[Effect] = []
+    result = advance(plan, begin(plan), MOMENT, policy)
+    while isinstance(result, Continue):
+        effects += result.effects
+        result = advance(plan, result.state, MOMENT, policy)
+    effects += result.effects
+    assert [e.content for e in effects if isinstance(e, Reply)] == ["a", "b"]
