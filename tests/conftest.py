@@ -70,7 +70,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def tables_cache(config: pytest.Config) -> Path:
     """Return where tables wait for the next run: without pytest's cache, nowhere."""
-    return Path(config.cache.mkdir("stepwell")) if config.cache else Path(os.devnull)
+    cache = getattr(config, "cache", None)
+    return Path(cache.mkdir("stepwell")) if cache else Path(os.devnull)
 
 
 @pytest.hookimpl(optionalhook=True)
