@@ -37,6 +37,23 @@ def test_a_tool_does_not_take_the_keywords_that_begin_with_its_name() -> None:
     assert [s.words for s in plan.procedures["t.bas"].body if isinstance(s, Keyword)] == ["CREATE TASK", "CREATE SITE"]
 
 
+def test_pairs_behind_with_are_an_object() -> None:
+    source = 'PUBLISH EVENT "e" WITH a = 1, b AS "x, y", "c d" = { q: 2 }\nx = WAIT FOR EVENT "e"\nTALK x'
+    assert play(source) == ['bot: {"a":1,"b":"x, y","c d":{"q":2}}']
+    assert play('y = 1\nPUBLISH EVENT "e" WITH y == 1\nx = WAIT FOR EVENT "e"\nTALK x') == ["bot: true"]
+
+
+def test_on_at_the_end_of_a_line_swallows_no_statement() -> None:
+    plan = compiled('SET TRANSLATOR ON\nSET HEAR ON "email"\nx = JOIN a, b ON\n  id')
+    assert len(plan.procedures["t.bas"].body) == 3
+
+
+def test_statements_of_ours_that_other_operands_make_somebody_elses() -> None:
+    plan = compiled('SAVE x AS "y.txt"\nAPPEND "f.txt", x\nPLAY x WITH OPTIONS "loop"')
+    words = [(s.words, [c[0] for c in s.clauses]) for s in plan.procedures["t.bas"].body if isinstance(s, Keyword)]
+    assert words == [("SAVE", ["AS"]), ("APPEND", []), ("PLAY", ["OPTIONS"])]
+
+
 REFUSED = {
     "ON EROR RESUME NEXT": "did you mean ON ERROR",
     "ON ERROR RESUME NXET": '"NEXT" is expected',
