@@ -5,54 +5,50 @@ from __future__ import annotations
 import argparse
 import asyncio
 import platform
-import pstats
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cpu import children_of, cpu_seconds
-from bench.daemon_process import STARTING_SECONDS
+from bench.in_flight import measure_in_flight
 from bench.load import Latencies, converse, end_conversations, keep_busy, start_conversations
-from bench.server import HERE, Pgbench, create_database, prepare_pgbench, run_pgbench, server
+from bench.processes import Daemon, http_server, prepare_stepwell, raise_file_limit, wait_for_scripts
+from bench.profiling import profile
+from bench.server import Pgbench, create_database, prepare_pgbench, run_pgbench, server
 from daemon.embedded import Running
-from daemon.migrations import migrate
 
 PGBENCH_CLIENTS = (1, 8, 16, 32)
 CONVERSATIONS = (1, 32, 1000)
-PROFILE_LINES = 25
-DATA_CONVERSATIONS = 32  # each of whose turns writes a row by SAVE (data.bas)
+SCRIPTS = ("echo.bas", "http.bas", "data.bas")  # the first is what the others are compared with
 
 
-async def prepare_stepwell(dsn: str) -> None:
-    """Create the schema of Stepwell."""
-    import asyncpg
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One row of a round: busy turns a second, the closed loop, CPU a turn in microseconds."""
 
-    connection = await asyncpg.connect(dsn)
-    try:
-        await migrate(connection)
-    finally:
-        await connection.close()
-
-
-class Daemon:
-    """The daemon under measurement, a process of its own."""
-
-    def __init__(self, dsn: str, profile: str | None = None) -> None:
-        command = [sys.executable, "-m", "bench.daemon_process", dsn, str(HERE), *([profile] if profile else [])]
-        self.process = subprocess.Popen(command)
-
-    def stop(self) -> None:
-        """Stop it gracefully."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+    rate: float
+    talked: Latencies
+    daemon_us: float
+    postgres_us: float
 
 
-def best_pgbench(running: Running, dsn: str, seconds: float) -> dict[int, Pgbench]:
-    """Return pgbench's figures by number of clients."""
-    return {clients: run_pgbench(running, dsn, clients, seconds) for clients in PGBENCH_CLIENTS}
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What was measured within a few seconds of each other."""
+
+    reference: dict[int, Pgbench]
+    rows: dict[tuple[str, int], Measured]
+
+    @property
+    def best(self) -> float:
+        """pgbench's best rate."""
+        return max(p.rate for p in self.reference.values())
+
+    @property
+    def alone_ms(self) -> float:
+        """One pgbench transaction, in milliseconds."""
+        return self.reference[1].latency_ms
 
 
 async def measure(running: Running, arguments: argparse.Namespace) -> None:
@@ -61,64 +57,36 @@ async def measure(running: Running, arguments: argparse.Namespace) -> None:
     await prepare_pgbench(plain)
     dsn = await create_database(running, "stepwell")
     await prepare_stepwell(dsn)
-    daemon = Daemon(dsn)
-    busy: dict[int, list[float]] = {n: [] for n in CONVERSATIONS}
-    talked: dict[int, list[Latencies]] = {n: [] for n in CONVERSATIONS}
-    references: list[dict[int, Pgbench]] = []
-    written: list[float] = []
-    try:
-        await wait_for_script(dsn)
-        for number in range(1, arguments.rounds + 1):
-            references.append(best_pgbench(running, plain, arguments.seconds))
-            show_reference(number, references[-1])
-            for count in CONVERSATIONS:
-                sessions = await start_conversations(dsn, "echo.bas", count)
-                before = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
-                rate = await keep_busy(dsn, sessions, arguments.seconds)
-                after = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
-                turns = rate * arguments.seconds
-                spent = [(b - a) / turns * 1e6 for a, b in zip(before, after, strict=True)]
-                latencies = await converse(dsn, sessions, arguments.seconds, min(count, 16))
-                await end_conversations(dsn, sessions)
-                busy[count].append(rate)
-                talked[count].append(latencies)
-                print(
-                    f"round {number}: {count:>5} conversations: {rate:>8,.0f} turns/s busy;"
-                    f" closed loop {latencies.rate:>7,.0f} turns/s,"
-                    f" p50 {latencies.p50_ms:.2f} ms, p99 {latencies.p99_ms:.2f} ms;"
-                    f" CPU a turn: daemon {spent[0]:.0f} µs, PostgreSQL {spent[1]:.0f} µs",
-                    flush=True,
-                )
-            written.append(await measure_data(dsn, arguments.seconds))
-            print(f"round {number}: one SAVE a turn: {written[-1]:>8,.0f} turns/s busy", flush=True)
-    finally:
-        daemon.stop()
-    summarize(references, busy, talked)
-    ratios = [rate / max(p.rate for p in r.values()) for rate, r in zip(written, references, strict=True)]
-    print(f"{DATA_CONVERSATIONS:>5} conversations, one SAVE a turn: busy {spread(ratios)} x pgbench's best")
+    rounds: list[Round] = []
+    with http_server() as asked:
+        daemon = Daemon(dsn, settings=asked.settings)
+        try:
+            await wait_for_scripts(dsn)
+            for number in range(1, arguments.rounds + 1):
+                reference = {n: run_pgbench(running, plain, n, arguments.seconds) for n in PGBENCH_CLIENTS}
+                show_reference(number, reference)
+                rounds.append(Round(reference, {}))
+                for script in arguments.scripts:
+                    for count in arguments.conversations:
+                        row = await measure_row(running, daemon, dsn, script, count, arguments.seconds)
+                        rounds[-1].rows[script, count] = row
+                        show_row(number, script, count, row)
+        finally:
+            daemon.stop()
+    summarize(rounds)
 
 
-async def measure_data(dsn: str, seconds: float) -> float:
-    """Return the turns a second of busy conversations whose every turn writes a row."""
-    sessions = await start_conversations(dsn, "data.bas", DATA_CONVERSATIONS)
+async def measure_row(running: Running, daemon: Daemon, dsn: str, script: str, count: int, seconds: float) -> Measured:
+    """Measure so many conversations of a script, which begin and end with this."""
+    sessions = await start_conversations(dsn, script, count)
+    before = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
     rate = await keep_busy(dsn, sessions, seconds)
+    after = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
+    turns = rate * seconds
+    daemon_us, postgres_us = [(b - a) / turns * 1e6 for a, b in zip(before, after, strict=True)]
+    talked = await converse(dsn, sessions, seconds, min(count, 16))
     await end_conversations(dsn, sessions)
-    return rate
-
-
-async def wait_for_script(dsn: str) -> None:
-    """Wait until the daemon has deployed the measured script."""
-    import asyncpg
-
-    connection = await asyncpg.connect(dsn)
-    try:
-        for _ in range(3_000):
-            if await connection.fetchval("select exists (select from workflow_scripts)"):
-                return
-            await asyncio.sleep(0.01)
-    finally:
-        await connection.close()
-    raise SystemExit("the daemon did not deploy its script within 30 s")
+    return Measured(rate, talked, daemon_us, postgres_us)
 
 
 def show_reference(number: int, reference: dict[int, Pgbench]) -> None:
@@ -127,21 +95,42 @@ def show_reference(number: int, reference: dict[int, Pgbench]) -> None:
     print(f"round {number}: pgbench: {shown}; one transaction {reference[1].latency_ms:.2f} ms", flush=True)
 
 
-def summarize(
-    references: list[dict[int, Pgbench]], busy: dict[int, list[float]], talked: dict[int, list[Latencies]]
-) -> None:
+def show_row(number: int, script: str, count: int, row: Measured) -> None:
+    """Print one row of one round."""
+    print(
+        f"round {number}: {script:>8}, {count:>5} conversations: {row.rate:>8,.0f} turns/s busy;"
+        f" closed loop {row.talked.rate:>7,.0f} turns/s,"
+        f" p50 {row.talked.p50_ms:.2f} ms, p99 {row.talked.p99_ms:.2f} ms;"
+        f" CPU a turn: daemon {row.daemon_us:.0f} µs, PostgreSQL {row.postgres_us:.0f} µs",
+        flush=True,
+    )
+
+
+def summarize(rounds: list[Round]) -> None:
     """Print each figure as a ratio to pgbench in the same round: median, least and most."""
-    best = [max(p.rate for p in reference.values()) for reference in references]
-    alone = [reference[1].latency_ms for reference in references]
     print(f"\n{platform.platform()}, Python {platform.python_version()}")
-    print(f"pgbench's best: {spread(best)} turns/s; one client: {spread(alone)} ms")
-    for count in CONVERSATIONS:
-        ratios = [rate / top for rate, top in zip(busy[count], best, strict=True)]
-        loops = [t.rate / top for t, top in zip(talked[count], best, strict=True)]
-        p50 = [t.p50_ms / one for t, one in zip(talked[count], alone, strict=True)]
-        p99 = [t.p99_ms / one for t, one in zip(talked[count], alone, strict=True)]
-        print(f"{count:>5} conversations: busy {spread(ratios)} x pgbench's best; closed loop {spread(loops)} x;")
-        print(f"      latency p50 {spread(p50)} x, p99 {spread(p99)} x one pgbench transaction")
+    print(f"pgbench's best: {spread([r.best for r in rounds])} turns/s; one client: ", end="")
+    print(f"{spread([r.alone_ms for r in rounds])} ms")
+    for key in rounds[0].rows:
+        script, count = key
+        found: dict[str, list[float]] = defaultdict(list)
+        for one in rounds:
+            row = one.rows[key]
+            found["rate"].append(row.rate)
+            found["busy"].append(row.rate / one.best)
+            found["loop"].append(row.talked.rate / one.best)
+            found["p50"].append(row.talked.p50_ms / one.alone_ms)
+            found["p99"].append(row.talked.p99_ms / one.alone_ms)
+            found["daemon"].append(row.daemon_us)
+            found["postgres"].append(row.postgres_us)
+            if plain := one.rows.get((SCRIPTS[0], count)):
+                found["echo"].append(row.rate / plain.rate)
+        shown = {name: spread(values) for name, values in found.items()}
+        print(f"{script:>8}, {count:>5} conversations: busy {shown['busy']} x pgbench's best", end="")
+        print(f", {shown['echo']} x {SCRIPTS[0]}" if script != SCRIPTS[0] and "echo" in shown else "", end="")
+        print(f" ({shown['rate']} turns/s); closed loop {shown['loop']} x;")
+        print(f"      latency p50 {shown['p50']} x, p99 {shown['p99']} x one pgbench transaction;", end="")
+        print(f" CPU a turn: daemon {shown['daemon']} µs, PostgreSQL {shown['postgres']} µs")
 
 
 def spread(values: list[float]) -> str:
@@ -150,65 +139,26 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
-async def profile(running: Running, arguments: argparse.Namespace) -> None:
-    """Print where the daemon's time goes while 1,000 conversations are busy."""
-    dsn = await create_database(running, "stepwell")
-    await prepare_stepwell(dsn)
-    await watch_statements(dsn)
-    with tempfile.NamedTemporaryFile(suffix=".prof") as file:
-        daemon = Daemon(dsn, file.name)
-        try:
-            await wait_for_script(dsn)
-            sessions = await start_conversations(dsn, "echo.bas", arguments.profile)
-            await asyncio.sleep(STARTING_SECONDS)
-            rate = await keep_busy(dsn, sessions, arguments.seconds)
-        finally:
-            daemon.stop()
-        print(f"{rate:,.0f} turns/s under the profiler")
-        await show_statements(dsn, rate * arguments.seconds)
-        pstats.Stats(file.name).sort_stats("tottime").print_stats(PROFILE_LINES)
-
-
-async def watch_statements(dsn: str) -> None:
-    """Have the server add up its time by statement."""
-    import asyncpg
-
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute("create extension pg_stat_statements")
-    finally:
-        await connection.close()
-
-
-async def show_statements(dsn: str, turns: float) -> None:
-    """Print where PostgreSQL's time went, by statement, in microseconds a turn."""
-    import asyncpg
-
-    connection = await asyncpg.connect(dsn)
-    try:
-        rows = await connection.fetch(
-            "select calls, total_exec_time + total_plan_time as ms, rows, query from pg_stat_statements"
-            " where dbid = (select oid from pg_database where datname = current_database())"
-            " order by total_exec_time desc limit 12"
-        )
-    finally:
-        await connection.close()
-    for row in rows:
-        statement = " ".join(row["query"].split())[:150]
-        print(f"{row['ms'] * 1000 / turns:>8.1f} µs a turn, {row['calls']:>6} calls: {statement}")
-
-
 def main() -> None:
     """Parse the command line and measure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of pgbench and Stepwell in turn")
     parser.add_argument("--seconds", type=float, default=4, help="length of each pgbench run and closed loop")
     parser.add_argument("--postgres-bin", type=Path, help="binaries of another PostgreSQL")
-    parser.add_argument("--profile", type=int, metavar="CONVERSATIONS", help="profile that many instead")
+    parser.add_argument("--scripts", nargs="+", default=SCRIPTS, choices=SCRIPTS, help="only these rows")
+    parser.add_argument("--conversations", nargs="+", type=int, default=CONVERSATIONS, help="only so many at once")
+    parser.add_argument("--profile", type=int, metavar="CONVERSATIONS", help="profile that many of --scripts instead")
+    parser.add_argument("--in-flight", type=int, metavar="REQUESTS", help="so many wait for an answer at once, instead")
     arguments = parser.parse_args()
+    raise_file_limit()
     with server(arguments.postgres_bin) as running:
         print(f"PostgreSQL {running.version}, fsync on, synchronous_commit on", flush=True)
-        asyncio.run((profile if arguments.profile else measure)(running, arguments))
+        if arguments.profile:
+            asyncio.run(profile(running, arguments.scripts[0], arguments.profile, arguments.seconds))
+        elif arguments.in_flight:
+            asyncio.run(measure_in_flight(running, arguments.in_flight, arguments.seconds))
+        else:
+            asyncio.run(measure(running, arguments))
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from engine.expressions import Expression, is_pure_function
 from engine.grammar import Syntax
 from engine.keywords.assign import Assign
 from engine.keywords.calls import CallProcedure, CallTool
-from engine.keywords.conditions import If, Select
+from engine.keywords.conditions import If, SelectCase
 from engine.keywords.exits import SWITCH
 from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
 from engine.lifting import Lifter, placed
-from engine.names import Names, Numbers
+from engine.names import SCRIPT_TOOL, Names, Numbers
 from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
@@ -78,7 +78,7 @@ class Builder:
             if self.assigned_call(target, value):
                 return
         parsed = self.parsed(statement.parsed)
-        if statement.kind is Select:  # what its CASEs call is called before it, in order
+        if statement.kind is SelectCase:  # what its CASEs call is called before it, in order
             for section in statement.sections[1:]:
                 section.parsed = self.without_calls(section.parsed)
         into = self.target(statement.into) if statement.into else None
@@ -112,7 +112,7 @@ class Builder:
             self.loops = []
         if statement.kind.LOOP:
             self.loops.append((statement.kind.LOOP, place.number))
-        elif statement.kind is Select:
+        elif statement.kind is SelectCase:
             self.loops.append((SWITCH, place.number))
         built: list[Section] = []
         for index, section in enumerate(statement.sections):
@@ -133,7 +133,7 @@ class Builder:
                 built.append(Section(Parsed("else"), self.nested_if(statement, index)))
                 break
             built.append(Section(self.parsed(section.parsed), self.block(section.body)))
-        if statement.kind.LOOP or statement.kind is Select:
+        if statement.kind.LOOP or statement.kind is SelectCase:
             self.loops.pop()
         self.loops = outer
         return tuple(built)
@@ -250,11 +250,14 @@ class Builder:
                 count = self.names.procedures[name]
                 raise Misuse(f"{name} takes {count} argument{'s' * (count != 1)} and is given {len(values)}")
             self.out.append(CallProcedure(self.place(), f"{self.source.name}#{name}", values, into))
-        elif name in self.names.tools:
+        elif name in self.names.tools and not self.names.tools[name].startswith(SCRIPT_TOOL):
             self.out.append(CallTool(self.place(), name, values, into, self.names.tools[name]))
-        elif (path := self.names.scripts(name)) is not None:
+        elif (path := self.names.script_of(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
+        elif name in self.names.tools:
+            script = self.names.tools[name].removeprefix(SCRIPT_TOOL)
+            raise Misuse(f"the tool {name} is the script “{script}”, which is not here", "correct [tools] or deploy it")
         else:
             offset = self.offset_of(node)
             spelled = self.source.text[offset : offset + len(name)]
@@ -347,6 +350,7 @@ class Builder:
         """Emit the step of a keyword called inside an expression; None where the call is of another kind."""
         result = self.temporary()
         if not self.keyword_call(call, RawTarget(result, (), self.offset_of(call))):
+            self.numbers.temporaries -= 1
             return None
         return placed(ast.Name(result), call)
 

@@ -24,6 +24,7 @@ TOOL_RESULT_CHARACTERS_MAX = 50_000
 KIND = "llm"
 
 # What the execution keeps, beside its variables.
+CONTEXT = "context"  # what SET CONTEXT said: an object of texts
 SYSTEM_PROMPT = "system_prompt"  # the text of SYSTEM PROMPT
 MODEL = "model"  # the name that USE MODEL gave
 TOOLS = "tools"  # the names of the session's tools, in lower case

@@ -58,12 +58,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """Where one operand stands; `key` is where its name does, in `k AS v` and `k = v`. `word`: it is one word."""
+    """Where one operand stands; `key` is where its name does, in `k AS v` and `k = v`. `word`: it is one word.
+    `comma`: one stands before it."""
 
     start: int
     end: int
     key: Token | None = None
     word: str = ""
+    comma: bool = False
 
 
 @dataclass(slots=True)
@@ -139,6 +141,15 @@ def read_phrase(text: str, given: Collection[str], functions: Collection[str]) -
         inner = tokens_of(text[: rest[0].end - 1], rest[0].start + 1)
         rest = [*inner, *rest[1:]]
     return Phrase(words, _Cutter(text, rest).cut())
+
+
+def lacks_sign(phrase: Phrase, text: str, given: Collection[str]) -> bool:
+    """Tell whether SET is followed by a name and a value which only a blank parts: SET x 5, which lacks its "=".
+    SET color "red" may be somebody's keyword, where color is no variable."""
+    operands = phrase.clauses[0].operands
+    if phrase.words != "SET" or len(operands) != 2 or not operands[0].word or operands[1].comma:
+        return False
+    return operands[0].word in given or text[operands[1].start] != '"'
 
 
 def _is_list(rest: list[Token], text: str) -> bool:
@@ -294,7 +305,8 @@ class _Cutter:
         key, self.key = self.key, None
         if taken:
             word = taken[0].text if len(taken) == 1 and taken[0].kind == "word" else ""
-            self.clauses[-1].operands.append(Operand(taken[0].start, taken[-1].end, key, word))
+            comma = self.first > 0 and self.tokens[self.first - 1].text == ","
+            self.clauses[-1].operands.append(Operand(taken[0].start, taken[-1].end, key, word, comma))
         elif key is not None:
             self.clauses[-1].operands.append(Operand(key.start, key.end, None, key.text))
         self.first, self.due = end, True

@@ -1690,7 +1690,8 @@ begin
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
         where r.status = 'taken' and r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker))
-            and case when r.lease_until is null then r.taken_by <> taker or r.id <> all (held) else r.lease_until <= workflow_now() end
+            -- Not in: hashed. There are thousands on both sides, and unequal to all of an array is tried one by one.
+            and case when r.lease_until is null then r.taken_by <> taker or r.id not in (select unnest(held)) else r.lease_until <= workflow_now() end
         order by r.id for no key update skip locked
     )
     update workflow_requests r
@@ -3490,12 +3491,14 @@ select e.id as execution_id, e.session_id, e.bot_id, e.script_path as script, e.
     w.wait ->> 'prompt_id' as prompt_id, w.wait ->> 'prompt' as prompt, w.wait ->> 'type' as type,
     w.wait -> 'choices' as choices, (w.wait ->> 'tries_left')::integer as tries_left,
     coalesce((w.wait ->> 'secret')::boolean, false) as secret,
-    e.id = workflow_hearer(e.session_id) as hears
+    e.id = workflow_hearer(e.session_id) as hears,
+    coalesce(w.wait ->> 'request', w.wait ->> 'event') as waits_for
 from workflow_executions e
 left join workflow_turns t on t.execution_id = e.id and t.turn = e.turn
 cross join lateral (select workflow_read_json(e.state_json) -> 'wait' as wait offset 0) w
 where e.plan_hash is not null and e.status = 'waiting';
-comment on view workflow_waiting is 'Who waits for what since when. hears: a message to the session goes to this one.';
+comment on view workflow_waiting is
+    'Who waits for what since when. hears: a message to the session goes to this one; waits_for: the kind of request, or the event.';
 
 create view workflow_history with (security_invoker = true) as
 select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, t.from_step, t.to_step, t.came_in, t.went_out,

@@ -24,6 +24,7 @@ import pytest
 from hypothesis import settings
 
 from daemon.embedded import Running, start_embedded
+from tests import run_state
 
 T = TypeVar("T")
 
@@ -54,6 +55,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.hypothesis_seed = seed
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The run's state directory is made before its workers are, which find it in their environment."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[STATE] = run_state.make(tables_cache(session.config))
+    run_state.use_tables()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The run that made it removes it."""
+    if made := session.config.stash.get(STATE, None):
+        run_state.end(made, tables_cache(session.config))
+
+
+def tables_cache(config: pytest.Config) -> Path:
+    """Return where tables wait for the next run: without pytest's cache, nowhere."""
+    cache = getattr(config, "cache", None)
+    return Path(cache.mkdir("stepwell")) if cache else Path(os.devnull)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hand the seed to a worker of pytest-xdist."""
@@ -68,6 +88,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 SEED = pytest.StashKey[str]()
+STATE = pytest.StashKey[Path]()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ async def open_performers(
         mcp = McpPerformer(mcp_tools, servers)
         book = ToolBook(settings.tools, servers=mcp, find_script=find_script)
         performers: list[Performer] = [
-            HttpPerformer(settings.web, web_tools, connections_max=settings.requests.in_flight_max),
+            HttpPerformer(settings.web, web_tools),
             LlmPerformer(settings.llm, metrics, book.resolve),
             MailPerformer(settings.mail),
             mcp,

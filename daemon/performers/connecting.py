@@ -11,8 +11,10 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import httpcore2
 
@@ -22,10 +24,10 @@ from daemon.addresses import Address, Allowed, read_address
 # one name is asked once, however many wait for it: so a dead name server delays only those who need it.
 RESOLVER_THREADS = 32
 ADDRESSES_TRIED_MAX = 4
-IDLE_CONNECTIONS_MAX = 100
+IDLE_CONNECTIONS_MAX = 1_000
 IDLE_SECONDS_MAX = 15.0
-# Connections are searched one by one for each request, so they are shared out by host.
-POOLS = 64
+
+_Server: TypeAlias = tuple[bytes, bytes, int]  # scheme, host, port
 
 
 class AddressRefused(Exception):
@@ -137,30 +139,107 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
 
 
 class Pool:
-    """Open connections, kept for the next request to the same host, in shares by host.
+    """Open connections, kept for the next request to the same server: the one used last is used first.
 
-    httpcore2's own pool and not a client: a client keeps the cookies of one conversation for the next, writes whole
-    addresses to the log, and follows the environment's proxies, which would resolve the name out of our sight.
+    Connections of httpcore2, but not its pool, which looks at all its connections to begin a request and again to end
+    it: with thousands under way it would do nothing else. How many there may be is for the limits of requests to say.
+    And not a client: a client keeps the cookies of one conversation for the next, writes whole addresses to the log,
+    and follows the environment's proxies, which would resolve the name out of our sight.
     """
 
-    def __init__(self, resolver: Resolver, allowed: Allowed | None, tls: ssl.SSLContext, connections_max: int) -> None:
-        backend = CheckedBackend(resolver, allowed)
-        self._shares = [
-            httpcore2.AsyncConnectionPool(
-                tls,
-                max_connections=connections_max,
-                max_keepalive_connections=IDLE_CONNECTIONS_MAX,
-                keepalive_expiry=IDLE_SECONDS_MAX,
-                network_backend=backend,
-            )
-            for _ in range(POOLS)
-        ]
+    def __init__(self, resolver: Resolver, allowed: Allowed | None, tls: ssl.SSLContext) -> None:
+        self._backend = CheckedBackend(resolver, allowed)
+        self._tls = tls
+        self._busy: set[httpcore2.AsyncHTTPConnection] = set()
+        self._idle: dict[_Server, list[httpcore2.AsyncHTTPConnection]] = {}
+        self._idle_count = 0
+        self._tidying: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
-    def of(self, host: bytes) -> httpcore2.AsyncConnectionPool:
-        """Return the share in which a host's connections are."""
-        return self._shares[sum(host) % POOLS]
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections carry a request, and how many wait for one."""
+        return len(self._busy), self._idle_count
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: httpcore2.URL, headers: Sequence[tuple[bytes, bytes]], content: bytes | None
+    ) -> AsyncIterator[httpcore2.Response]:
+        """Send a message and give its answer, whose body is still to be read. Raises what httpcore2 raises, and what
+        the backend does."""
+        server = (url.scheme, url.host, url.origin.port)
+        connection = self._take(server) or self._open(url.origin)
+        self._busy.add(connection)
+        try:
+            async with connection.stream(method, url, headers=headers, content=content) as response:
+                yield response
+        finally:
+            self._busy.discard(connection)
+            self._keep(server, connection)
 
     async def close(self) -> None:
         """Close all connections."""
-        for share in self._shares:
-            await share.aclose()
+        self._closed = True
+        if self._tidying is not None:
+            self._tidying.cancel()
+        for connection in [*self._busy, *(c for kept in self._idle.values() for c in kept)]:
+            self._close(connection)
+        self._idle.clear()
+        self._idle_count = 0
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _open(self, origin: httpcore2.Origin) -> httpcore2.AsyncHTTPConnection:
+        return httpcore2.AsyncHTTPConnection(
+            origin, self._tls, keepalive_expiry=IDLE_SECONDS_MAX, network_backend=self._backend
+        )
+
+    def _take(self, server: _Server) -> httpcore2.AsyncHTTPConnection | None:
+        """Return a connection that waits for a request, if there is one that the server has not closed."""
+        kept = self._idle.get(server)
+        while kept:
+            connection = kept.pop()
+            self._idle_count -= 1
+            if not kept:
+                del self._idle[server]
+            if not connection.has_expired():
+                return connection
+            self._close(connection)
+        return None
+
+    def _keep(self, server: _Server, connection: httpcore2.AsyncHTTPConnection) -> None:
+        """Keep a connection whose answer was read to its end; close any other."""
+        if connection.is_closed():
+            return
+        if self._closed or not connection.is_idle() or self._idle_count >= IDLE_CONNECTIONS_MAX:
+            self._close(connection)
+            return
+        self._idle.setdefault(server, []).append(connection)
+        self._idle_count += 1
+        if self._tidying is None:
+            self._tidying = asyncio.get_running_loop().call_later(IDLE_SECONDS_MAX, self._tidy)
+
+    def _tidy(self) -> None:
+        """Close what was not used for so long, or was closed by its server."""
+        for server, kept in list(self._idle.items()):
+            left = [connection for connection in kept if not connection.has_expired()]
+            for connection in set(kept).difference(left):
+                self._close(connection)
+            self._idle_count -= len(kept) - len(left)
+            if left:
+                self._idle[server] = left
+            else:
+                del self._idle[server]
+        again = self._idle_count and not self._closed
+        self._tidying = asyncio.get_running_loop().call_later(IDLE_SECONDS_MAX, self._tidy) if again else None
+
+    def _close(self, connection: httpcore2.AsyncHTTPConnection) -> None:
+        """Close a connection, in a task of its own: saying goodbye over TLS can take its time."""
+        task = asyncio.get_running_loop().create_task(connection.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: a connection that cannot be closed properly is closed all the same

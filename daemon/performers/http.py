@@ -38,7 +38,6 @@ AGAIN = frozenset({408, 425, 429})
 # Of them, those that say that nothing was done yet; after the others a server may have done it all the same.
 NOTHING_DONE = frozenset({425, 429, 503})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-CONNECTIONS_MAX = 5_000
 
 
 @cache
@@ -72,16 +71,15 @@ class HttpPerformer:
         web: Web,
         tools: Mapping[str, HttpTool] | None = None,
         *,
-        connections_max: int = CONNECTIONS_MAX,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         tls = tls or system_tls()
         self._web = web
         self._reader = Reader(web.base_url, tools or {}, web.timeout_seconds)
         self._resolver = Resolver()
-        self._checked = Pool(self._resolver, read_allowed(web.allow_hosts), tls, connections_max)
+        self._checked = Pool(self._resolver, read_allowed(web.allow_hosts), tls)
         # An address that the operator configured is asked wherever it is, and by nobody else's redirect.
-        self._configured = Pool(self._resolver, None, tls, connections_max)
+        self._configured = Pool(self._resolver, None, tls)
 
     def host_of(self, request: TakenRequest) -> str:
         """Return the host that limits count the request under; "" where its address cannot be read."""
@@ -124,12 +122,12 @@ class HttpPerformer:
     async def _exchange(self, asked: Asked) -> Answered | Asked:
         """Send one message; return its answer, or the message that a redirect asks for."""
         url = asked.url
-        pool = (self._configured if asked.configured else self._checked).of(url.raw_host)
+        pool = self._configured if asked.configured else self._checked
         target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         headers = [(b"Host", url.netloc)]
         headers += [(name.encode("ascii"), text.encode("utf-8")) for name, text in asked.headers.items()]
         try:
-            async with pool.stream(asked.method, target, headers=headers, content=asked.body) as response:
+            async with pool.stream(asked.method, target, headers, asked.body) as response:
                 got = Headers(response.headers)
                 location = got.get("location")
                 if response.status in REDIRECTS and location:

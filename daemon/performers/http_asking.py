@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, TypeAlias
 from urllib.parse import quote, unquote, urlencode
 
@@ -75,6 +76,12 @@ def refusal(message: str, kind: str = "http") -> AttemptFailed:
 def shown_url(url: httpx2.URL) -> str:
     """Return an address without its query, fragment and password."""
     return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}{url.path}"
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> httpx2.URL:
+    """Return an address; each attempt needs it twice, and many ask the same one."""
+    return httpx2.URL(text)
 
 
 def same_origin(a: httpx2.URL, b: httpx2.URL) -> bool:
@@ -170,7 +177,7 @@ class Reader:
                 raise refusal(f"{text.partition('?')[0]} is an address below web.base_url, which is not configured")
             text, configured = self._base + text, True
         try:
-            url = httpx2.URL(text)
+            url = _parsed(text)
             check_url(url)
         except (httpx2.InvalidURL, UnicodeError, ValueError):
             raise refusal(f"“{text.partition('?')[0][:200]}” is no address of the web") from None

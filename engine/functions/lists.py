@@ -323,7 +323,16 @@ def range_of(start: int, end: int, step: int = 1) -> Value:
     return [start + step * i for i in range(size)]
 
 
+def lower_bound(value: Value) -> int:
+    """Return the index of a list's first item: 0, always.
+
+    LBOUND([7, 8]) = 0
+    """
+    return 0
+
+
 FUNCTIONS: dict[str, Function] = {
+    "lbound": function("any", lower_bound, light=1),
     "first": function("any", first, light=1),
     "last": function("any", last, light=1),
     "slice": function("sequence whole whole?", slice_of),

@@ -344,7 +344,6 @@ FUNCTIONS: dict[str, Function] = {
     "len": function("any", length, light=1),
     "length": function("any", length, light=1),
     "ubound": function("any", length, light=1),
-    "lbound": function("any", lambda value: 0, light=1),
     ".length": function("any", length, light=1),
     "left": function("text whole", left),
     "right": function("text whole", right),

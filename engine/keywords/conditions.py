@@ -97,7 +97,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Select(Step):
+class SelectCase(Step):
     """Choose by one value, which is read once: `SELECT CASE e … CASE a, b … CASE ELSE … END SELECT`.
 
     A CASE takes values, ranges (`1 TO 5`) and comparisons (`IS > 9`), separated by commas; it never falls

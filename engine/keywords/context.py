@@ -13,12 +13,10 @@ from engine.errors import ScriptError
 from engine.events import QueryAnswered, RequestCompleted, TimedOut
 from engine.expressions import Expression
 from engine.keyword_requests import ask_for, unanswered
+from engine.model_rounds import CONTEXT
 from engine.pairs import key_of, named_value
 from engine.steps import NEXT, Ask, Here, Move, Next, Resumed, Step, Target, Written, constant_of
 from engine.values import Value, to_text
-
-CONTEXT = "context"
-"""Under this key an execution keeps what SET CONTEXT said, for language models: an object of texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class SetContext(Step):
     def run(self, here: Here) -> Move:
         name = to_text(here.value(self.key)) if self.key else ""
         value = here.value(self.value)
-        if isinstance(here.why, Resumed):
+        if isinstance(here.why, Resumed) or not here.moment.session_id:
             kept = here.kept.get(CONTEXT)
             return Next(effects=(Keep(CONTEXT, {**(kept if isinstance(kept, dict) else {}), name: value}),))
         return Ask(Query("set_session_variable", (f"{CONTEXT}.{name}" if name else CONTEXT, value)))

@@ -13,7 +13,7 @@ from engine.errors import ScriptError
 from engine.events import QueryAnswered, QueryFailed
 from engine.expressions import Expression
 from engine.functions.convert import parse_json
-from engine.model_rounds import MODEL, SYSTEM_PROMPT, TOOLS, ask, go_on
+from engine.model_rounds import CONTEXT, MODEL, SYSTEM_PROMPT, TOOLS, ask, go_on
 from engine.steps import (
     ENTERED,
     Ask,
@@ -133,9 +133,9 @@ class Llm(Step):
         """Begin the conversation with the model, the session's tools at its hand."""
         said = _values(here, self.options)
         messages = _conversation(self.prompt, said.pop("context", None), here)
-        system = said.pop("system", None) or here.kept.get(SYSTEM_PROMPT)
+        system = _system(said.pop("system", None), here)
         if system:
-            messages.insert(0, {"role": "system", "content": to_text(system)})
+            messages.insert(0, {"role": "system", "content": system})
         asked = _asked(here, said)
         if isinstance(tools, list) and tools:
             asked[TOOLS] = [to_text(t).lower() for t in tools]
@@ -275,6 +275,15 @@ def _conversation(prompt: tuple[Expression, ...], context: Value, here: Here) ->
     if not messages:
         raise ScriptError("the prompt is empty: there is nothing to ask the language model", "llm")
     return messages
+
+
+def _system(own: Value, here: Here) -> str:
+    """Return the system prompt: that of the statement, else the one that is kept; then what SET CONTEXT said."""
+    texts = [to_text(own or here.kept.get(SYSTEM_PROMPT))]
+    context = here.kept.get(CONTEXT)
+    for name, value in context.items() if isinstance(context, dict) else ():
+        texts.append(f"{name}: {to_text(value)}" if name else to_text(value))
+    return "\n\n".join(text for text in texts if text.strip())
 
 
 def _asked(here: Here, said: dict[str, Value]) -> dict[str, Value]:

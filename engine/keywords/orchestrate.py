@@ -144,7 +144,7 @@ class Bot(Step):
             case Resumed(event=QueryFailed(message=message, kind=kind)):
                 if here.memo is not None or not message.startswith(NO_SCRIPT):
                     raise ScriptError(to_text(here.memo or message), kind)
-                given = (here.value(self.task),) if self.task else ()
+                given: tuple[Value, ...] = (here.value(self.task),) if self.task else ()
                 return Ask(Query(f"tool:{to_text(here.value(self.name)).strip().lower()}", given), message)
             case Resumed(event=QueryAnswered(value=value)) if here.memo is not None:  # of the tool
                 return self.returned(here, value)

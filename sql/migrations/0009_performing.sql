@@ -337,7 +337,8 @@ begin
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
         where r.status = 'taken' and r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker))
-            and case when r.lease_until is null then r.taken_by <> taker or r.id <> all (held) else r.lease_until <= workflow_now() end
+            -- Not in: hashed. There are thousands on both sides, and unequal to all of an array is tried one by one.
+            and case when r.lease_until is null then r.taken_by <> taker or r.id not in (select unnest(held)) else r.lease_until <= workflow_now() end
         order by r.id for no key update skip locked
     )
     update workflow_requests r

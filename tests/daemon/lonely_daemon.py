@@ -7,6 +7,7 @@ import sys
 
 from daemon.app import run_daemon
 from daemon.settings import Settings
+from tests import run_state
 from tests.daemon.conversing import settings_of
 
 
@@ -22,6 +23,7 @@ def settings() -> Settings:
 
 async def main(dsn: str) -> None:
     """Run until killed."""
+    run_state.use_tables()
     async with run_daemon(settings(), dsn=dsn, wait=True):
         print("up", flush=True)  # noqa: T201
         await asyncio.Event().wait()

@@ -8,6 +8,7 @@ import sys
 from daemon.app import run_daemon
 from daemon.performing import TakenRequest
 from engine.values import Value
+from tests import run_state
 from tests.daemon.conversing import settings_of
 from tests.daemon.performing import Told, never
 
@@ -20,6 +21,7 @@ async def begin(request: TakenRequest) -> Value:
 
 async def main(dsn: str) -> None:
     """Run until killed."""
+    run_state.use_tables()
     async with run_daemon(settings_of(), dsn=dsn, performers=[Told(begin)]):
         await asyncio.Event().wait()
 

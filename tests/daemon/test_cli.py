@@ -22,13 +22,14 @@ PROJECT = Path(__file__).parents[2]
 
 
 def stepwell(*arguments: str, cwd: Path = PROJECT, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, with nothing of ours in its environment."""
+    """Run the command in a process of its own, with nothing of ours in its environment but where its state is."""
+    kept = {name: os.environ[name] for name in ("PATH", "STATE_DIRECTORY")}
     return subprocess.run(
         [sys.executable, "-m", "daemon", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "HOME": "/nonexistent", **environ},
+        env={**kept, "PYTHONPATH": str(PROJECT), "HOME": "/nonexistent", **environ},
         timeout=60,
     )
 
@@ -109,7 +110,8 @@ def test_doctor_on_a_good_database(database: str, tmp_path: Path) -> None:
         "doctor", "--json", "--scripts-directory", str(tmp_path), STEPWELL_DATABASE_URL=database, STEPWELL_HTTP_LISTEN=""
     )  # fmt: skip
     findings = json.loads(answer.stdout)
-    assert [f for f in findings if f["state"] != "ok"] == []
+    # The role of data keywords is of the whole server: a test alone in its database has none.
+    assert {f["about"] for f in findings if f["state"] != "ok"} <= {"data keywords"}, findings
     assert answer.returncode == exits.OK
     assert {"python", "packages", "database", "PostgreSQL", "LISTEN", "clock", "scripts"} <= {
         f["about"] for f in findings

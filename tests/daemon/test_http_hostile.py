@@ -164,7 +164,7 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch:
     """A name server that gives a public address first and a private one from then on gains nothing."""
     async with web_server(x=Say(body={"a": 1})) as web, performing(allow_hosts=("127.0.0.0/8",)) as performer:
         connected: list[str] = []
-        real = performer._checked.of(b"x")._network_backend._network.connect_tcp  # type: ignore[attr-defined]
+        real = performer._checked._backend._network.connect_tcp
 
         async def connect(host: str, port: int, *rest: Any) -> Any:
             connected.append(host)
@@ -172,8 +172,7 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch:
 
         names: dict[str, list[str] | Exception] = {"rebound.example": [PUBLIC, "10.0.0.1"]}
         asked = resolving(monkeypatch, names)
-        for share in performer._checked._shares:
-            monkeypatch.setattr(share._network_backend._network, "connect_tcp", connect)  # type: ignore[attr-defined]
+        monkeypatch.setattr(performer._checked._backend._network, "connect_tcp", connect)
         assert await performer.perform(taken(url=web.url("/x", "rebound.example"))) == {"a": 1}
         assert (asked, connected) == (["rebound.example"], [PUBLIC])
         assert web.got[0].headers["host"] == f"rebound.example:{web.port}"
@@ -322,8 +321,7 @@ async def test_attempts_that_are_cancelled_leave_the_pool_whole() -> None:
             for task in tasks:
                 task.cancel()
         assert await performer.perform(taken(url=web.url("/x"))) == 1
-        share = performer._checked.of(b"127.0.0.1")
-        assert len(share.connections) == 1 and not share._requests
+        assert performer._checked.connections == (0, 1)
 
 
 async def cancelled(performer: HttpPerformer, web: WebServer) -> None:

@@ -169,7 +169,7 @@ def test_names_and_functions() -> None:
         "t1",
     }
     assert is_pure_function("Left") and is_pure_function("IIF") and is_pure_function(".trim")
-    assert not is_pure_function("create") and not is_pure_function("filter")
+    assert not is_pure_function("create") and not is_pure_function("find")
 
 
 def test_a_foreign_node_is_refused() -> None:

@@ -162,11 +162,12 @@ def test_options(statement: str, expected: dict[str, Value]) -> None:
     [
         ('SYSTEM PROMPT "Be brief"\nx = LLM "a"', [("system", "Be brief"), ("user", "a")]),
         ('SET SYSTEM PROMPT = "Be brief"\nx = LLM "a"', [("system", "Be brief"), ("user", "a")]),
-        ('SET_SYSTEM_PROMPT "Be brief"\nx = LLM "a"', [("system", "Be brief"), ("user", "a")]),
         ('who = "Ana"\nBEGIN SYSTEM PROMPT\nServe ${who}.\nBe kind.\nEND SYSTEM PROMPT\nx = LLM "a"',
          [("system", "Serve Ana.\nBe kind."), ("user", "a")]),
         ('SYSTEM PROMPT "Be brief"\nCLEAR SYSTEM PROMPT\nx = LLM "a"', [("user", "a")]),
         ('SYSTEM PROMPT "Be brief"\nx = LLM "a" WITH SYSTEM PROMPT "Be long"', [("system", "Be long"), ("user", "a")]),
+        ('SET CONTEXT "city" AS "Recife"\nSYSTEM PROMPT "Be brief"\nx = LLM "a"',
+         [("system", "Be brief\n\ncity: Recife"), ("user", "a")]),
         ('x = LLM "a" WITH CONTEXT {"k": 1}', [("user", 'a\n\n{"k":1}')]),
         ('x = LLM "a", "b"', [("user", "a\n\nb")]),
         ('x = LLM("a", "b")', [("user", "a\n\nb")]),

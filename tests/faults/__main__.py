@@ -13,6 +13,7 @@ from time import monotonic
 from tests.faults.arena import make_run, own_server
 from tests.faults.every_step import every_stop, run_every_step
 from tests.faults.kill import run_kills
+from tests.faults.requests import run_requests
 from tests.faults.restarts import run_restarts
 
 
@@ -52,6 +53,26 @@ def restart_postgres(given: argparse.Namespace) -> int:
             f"{f', {result.rate_fresh:.0f} of a new daemon' if result.rate_fresh else ''}: {result.ratio:.2f}"
         )  # fmt: skip
         return _conclude(result.violations, given.seed, run.service.count_events())
+
+
+def requests(given: argparse.Namespace) -> int:
+    """Kill the daemon while scripts ask things of the world outside."""
+    with own_server(given.postgres_bin) as (postgres, folder):
+        say(f"{given.conversations} conversations, {given.kills} kills, seed {given.seed}, "
+            f"PostgreSQL {postgres.version}")  # fmt: skip
+        started = monotonic()
+        result = asyncio.run(
+            run_requests(postgres.dsn, folder, given.conversations, given.kills, given.seed, park=given.park, say=say)
+        )
+        say(f"{result.kills} kills in {monotonic() - started:.0f} s; {result.repeated} effects arrived more than "
+            f"once, each under its one key; {result.in_doubt} were in doubt and listed")  # fmt: skip
+        for violation in result.violations:
+            say(violation)
+        if result.violations:
+            say(f"BROKEN: {len(result.violations)} violations. Again: --seed {given.seed}")
+            return 1
+        say("Every effect arrived under one key, every ticket is there once, nothing is stuck or left over.")
+        return 0
 
 
 def every_step(given: argparse.Namespace) -> int:
@@ -99,6 +120,12 @@ def main() -> int:
     )
     restarting.add_argument("--restarts", type=int, default=10, help="how often (10)")
     restarting.set_defaults(run=restart_postgres)
+    asking = commands.add_parser(
+        "requests", parents=[common], help="kill the daemon while scripts mail, call HTTP and run children"
+    )
+    asking.add_argument("--kills", type=int, default=100, help="how often (100)")
+    asking.add_argument("--park", action="store_true", help="what is in doubt waits for the operator")
+    asking.set_defaults(run=requests, conversations=300)
     stepping = commands.add_parser("every-step", help="kill inside every turn of a conversation, at every place")
     stepping.add_argument("--seed", default="1", help="chooses the conversation")
     stepping.add_argument("--plain", action="store_true", help="a conversation as short as can be")

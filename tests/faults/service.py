@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.faults.conversation import FOLDER
@@ -48,17 +48,19 @@ class Service:
 
     def __init__(self, folder: Path, dsn: str, *, name: str = "daemon",
                  daemon: Mapping[str, object] | None = None,
-                 limits: Mapping[str, object] | None = None) -> None:  # fmt: skip
+                 limits: Mapping[str, object] | None = None,
+                 scripts: Sequence[str] = ("faults.bas",), more: str = "") -> None:  # fmt: skip
         self.log = folder / f"{name}.log"
         self._config = folder / f"{name}.toml"
         self._process: subprocess.Popen[bytes] | None = None
         self._said_before = 0
-        scripts = folder / "scripts"
-        scripts.mkdir(exist_ok=True)
-        (scripts / "faults.bas").write_text((FOLDER / "faults.bas").read_text())
+        sources = folder / "scripts"
+        sources.mkdir(exist_ok=True)
+        for script in scripts:
+            (sources / script).write_text((FOLDER / script).read_text())
         self._config.write_text(
-            CONFIG.format(url=json.dumps(dsn), scripts=json.dumps(str(scripts)),
-                          daemon=_toml(daemon or {}), limits=_toml(limits or {}))
+            CONFIG.format(url=json.dumps(dsn), scripts=json.dumps(str(sources)),
+                          daemon=_toml(daemon or {}), limits=_toml(limits or {})) + more
         )  # fmt: skip
 
     @property
