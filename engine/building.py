@@ -18,7 +18,7 @@ from engine.keywords.conditions import If, SelectCase
 from engine.keywords.exits import SWITCH
 from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
-from engine.lifting import Lifter, placed
+from engine.lifting import ClockNames, Lifter, has_clock_of_its_own, placed
 from engine.names import SCRIPT_TOOL, Names, Numbers
 from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
@@ -43,6 +43,10 @@ class Builder:
     loops: list[tuple[str, int]] = field(default_factory=list)
     line: int = 0
     written: LogicalLine | None = None
+    reads_clock: bool = field(init=False)  # NOW and TODAY without brackets
+
+    def __post_init__(self) -> None:
+        self.reads_clock = not has_clock_of_its_own(self.source.text)
 
     # ── statements ──
 
@@ -329,6 +333,8 @@ class Builder:
         return self.made(self.lift(node), "")
 
     def lift(self, node: ast.expr) -> ast.expr:
+        if not isinstance(node, ast.Constant) and self.reads_clock:
+            node = ClockNames().visit(node)
         return Lifter(self).lift(node)
 
     def made(self, node: ast.expr, text: str) -> Expression:

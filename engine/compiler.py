@@ -21,7 +21,7 @@ from engine.keywords.calls import Define
 from engine.keywords.exits import ReturnValue
 from engine.keywords.params import Param
 from engine.keywords.tools import UseTool
-from engine.names import Names, Numbers, procedure_name, procedure_parameters
+from engine.names import INJECTED_NAMES, Names, Numbers, procedure_name, procedure_parameters
 from engine.nesting import Nester
 from engine.phrases import given_names
 from engine.plan import Mode, Plan, Procedure
@@ -30,10 +30,6 @@ from engine.source import Scan, Source, scan
 from engine.steps import Block, Step, constant_of
 
 SOURCE_CHARACTERS_MAX = 1_000_000
-INJECTED_NAMES = frozenset({
-    "mobile", "from", "id", "username", "user", "session", "today", "now", "host", "limit", "admin", "email",
-    "name", "bot", "channel", "language", "params", "query", "message", "error", "err", "true", "false",
-})  # fmt: skip
 
 
 @dataclass(slots=True)

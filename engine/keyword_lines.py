@@ -7,6 +7,7 @@ import re
 from typing import Protocol
 
 from engine.grammar import Syntax, variable_name
+from engine.names import INJECTED_NAMES
 from engine.phrases import CONDITIONS, TIMED, Clause, Operand, Phrase, Token, is_head_word
 from engine.raw import RawExpression, RawParsed, RawPart, RawTarget, Statement
 from engine.registry import class_named
@@ -15,6 +16,7 @@ from engine.source import LogicalLine, Source
 _UNIT = re.compile(r"\s+([^\W\d]+)$")
 _TIMEOUT_UNITS = re.compile(r"(?:SECOND|MINUTE|HOUR|DAY|WEEK)S?", re.IGNORECASE)
 
+_NAMING = frozenset(("ORDER BY", "GROUP BY", "BY", "FIELDS", "AS"))  # clauses whose words are names of columns
 _CHOICES = (("IF", "", "THEN"), ("IF", "", "THEN", "ELSE"))
 
 
@@ -67,7 +69,7 @@ class KeywordLines:
                 parts.append(RawParsed("unit", (unit[1],)))
             if unit:
                 end = start + unit.start()
-            value = self.value(operand) if end == operand.end else self.expression(start, end)
+            value = self.value(operand, clause.name) if end == operand.end else self.expression(start, end)
             if unit and clause.name != "TIMEOUT":
                 value = RawExpression(
                     self.call("$text", [value.node, self.constant(f" {unit[1].lower()}", start)], start),
@@ -77,7 +79,7 @@ class KeywordLines:
             parts.append(RawParsed("pair", (self.key(operand.key), value)) if operand.key else value)
         return parts
 
-    def value(self, operand: Operand) -> RawExpression:
+    def value(self, operand: Operand, clause: str = "") -> RawExpression:
         """Return an operand: an upper-case word that is no variable means itself, and so does a name that has no
         value when the statement runs."""
         word = operand.word
@@ -86,7 +88,8 @@ class KeywordLines:
         if is_word and is_head_word(word) and folded not in self.folded:
             return RawExpression(self.constant(word, operand.start), word, self.at + operand.start)
         found = self.expression(operand.start, operand.end)
-        if is_word and folded not in self.folded and isinstance(found.node, ast.Name):
+        known = folded in self.folded or (folded in INJECTED_NAMES and clause not in _NAMING)
+        if is_word and not known and isinstance(found.node, ast.Name):
             node = self.call("$coalesce", [found.node, self.constant(word, operand.start)], operand.start)
             return RawExpression(node, word, found.offset)
         return found

@@ -7,6 +7,7 @@ is lifted into a branch that is entered only when its value is needed.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -36,6 +37,35 @@ class Emitter(Protocol):
 
     def temporary(self) -> str:
         """Return a new name for a result."""
+
+
+_CLOCK_GIVEN = re.compile(
+    r"(?:^\s*(?:LET\s+|SET\s+)?|(?:THEN|ELSE|:)\s*)(?:NOW|TODAY)\s*=(?!=)|(?:HEAR|PARAM|EACH)\s+(?:NOW|TODAY)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def has_clock_of_its_own(script: str) -> bool:
+    """Tell whether a script has a variable that is called now or today."""
+    return _CLOCK_GIVEN.search(script) is not None
+
+
+class ClockNames(ast.NodeTransformer):
+    """Makes NOW and TODAY without brackets read the clock where no variable of the name has a value."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id not in ("now", "today"):
+            return node
+        read = ast.copy_location(ast.Call(ast.copy_location(ast.Name(node.id), node), [], []), node)
+        return ast.copy_location(ast.Call(ast.copy_location(ast.Name("$coalesce"), node), [node, read], []), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        match node:
+            case ast.Call(func=ast.Name(id="$coalesce"), args=[ast.Name(id="now" | "today"), ast.Call()]):
+                return node
+            case _:
+                node.args = [self.visit(argument) for argument in node.args]
+                return node
 
 
 class Lifter:

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from engine.grammar import variable_name
 from engine.raw import RawParsed, Statement
 
+INJECTED_NAMES = frozenset({
+    "mobile", "from", "id", "username", "user", "session", "today", "now", "host", "limit", "admin", "email",
+    "name", "bot", "channel", "language", "params", "query", "message", "error", "err", "true", "false",
+})  # fmt: skip
+"""What the server gives a script before it begins: read as variables, without a warning."""
+
 
 @dataclass(slots=True)
 class Numbers:

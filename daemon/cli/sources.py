@@ -10,8 +10,9 @@ from pathlib import Path
 from daemon.cli.exits import USAGE, CommandError
 from daemon.settings import Settings
 from daemon.settings_tools import kinds_of
-from engine.compiler import INJECTED_NAMES, compile_script
+from engine.compiler import compile_script
 from engine.errors import Problem
+from engine.names import INJECTED_NAMES
 from engine.plan import Plan
 
 ENDING = ".bas"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from engine.compiler import compile_script
@@ -96,6 +98,18 @@ def test_quotes_of_two_kinds() -> None:
 def test_a_text_that_is_read_as_a_comment_is_told() -> None:
     (warning,) = compiled("TALK 'don't'\nTALK 'all of it' ' the user's").warnings
     assert (warning.line, warning.column, warning.hint) == (1, 6, 'write a text with \' in it as "…"')
+
+
+def test_now_and_today_without_brackets_read_the_clock_unless_they_are_variables() -> None:
+    source = 'x = NOW\nIF TODAY = "2026-03-14" THEN TALK x & " ${today.year}"'
+    assert play(source) == ["bot: 2026-03-14T09:26:00+00:00 2026"]
+    assert play('today = "mine"\nTALK TODAY & LEN(TODAY())') == ["bot: mine10"]
+
+
+def test_a_name_that_the_server_gives_never_means_itself() -> None:
+    (step,) = compiled("SEND SMS TO mobile").procedures["t.bas"].body
+    assert isinstance(step, Keyword)
+    assert isinstance(step.clauses[0][1][0].node, ast.Name)
 
 
 REFUSED = {
