@@ -194,7 +194,12 @@ class Actor:
                 log.info("script_says", execution=str(self.id), line=reply.content)
         if ran.failure is not None:
             around.metrics.count_error("script")
-            log.warning("execution_failed", execution=str(self.id), problem=turn.problem)
+            # Its sentence may quote what a user said: the database has it, and a log only at debug level.
+            place = f"{ran.failure.script}:{ran.failure.line}"
+            log.warning(
+                "execution_failed", execution=str(self.id), place=place, step=ran.failure.step, kind=ran.failure.kind
+            )
+            log.debug("execution_failed", execution=str(self.id), problem=turn.problem)
 
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -13,6 +13,7 @@ import msgspec
 from daemon.folders import BotFolder, read_folder
 from daemon.rows import StoredPlan
 from daemon.settings import Settings
+from daemon.settings_tools import kinds_of
 from daemon.store import EVERY_BOT
 from daemon.store_deploy import BotPlans, DeployStore
 from daemon.version import stepwell_version
@@ -49,7 +50,7 @@ def compile_sources(sources: Mapping[str, str], settings: Settings, scripts: Ite
             plan = compile_script(
                 script,
                 sources,
-                tools={name: tool.kind for name, tool in settings.tools.items()},
+                tools=kinds_of(settings.tools),
                 default_mode=settings.scripts.default_mode,
                 injected=injected,
             )

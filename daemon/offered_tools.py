@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias, cast
 from uuid import UUID
 
 import structlog
 
+from engine.tools import tool_name
 from engine.values import Value
 
 ToolKind: TypeAlias = Literal["sql", "http", "mcp", "script"]
@@ -41,7 +42,7 @@ class Configured(Protocol):
 
     @property
     def kind(self) -> str:
-        """Return sql, http or mcp."""
+        """Return sql, http, mcp or script."""
 
     @property
     def description(self) -> str:
@@ -94,6 +95,11 @@ class ToolBook:
         tool = self._tools.get(name)
         if tool is None:
             return await self._find_script(bot_id, name)
+        if tool.kind == "script":
+            found = await self._find_script(bot_id, tool_name(str(getattr(tool, "script", name))))
+            return (
+                None if found is None else replace(found, name=name, description=tool.description or found.description)
+            )
         if tool.kind == "mcp" and self._servers is not None:
             described = await self._servers.describe(name)
             if described is not None:

@@ -70,12 +70,26 @@ class McpTool(Section, frozen=True, tag_field="kind", tag="mcp"):
     description: str = ""
 
 
-Tool: TypeAlias = SqlTool | HttpTool | McpTool
+class ScriptTool(Section, frozen=True, tag_field="kind", tag="script"):
+    """A script of the bot under another name: part of the plan that calls it. What it takes, its PARAMs say."""
 
-KINDS: dict[str, type[SqlTool] | type[HttpTool] | type[McpTool]] = {"sql": SqlTool, "http": HttpTool, "mcp": McpTool}
-KINDS_LATER = frozenset({"script"})
+    kind: ClassVar[str] = "script"
+
+    script: Annotated[str, Meta(pattern=r"^[^\x00-\x1f]+$")]
+    description: str = ""
+
+
+Tool: TypeAlias = SqlTool | HttpTool | McpTool | ScriptTool
+KindOfTool: TypeAlias = type[SqlTool] | type[HttpTool] | type[McpTool] | type[ScriptTool]
+
+KINDS: dict[str, KindOfTool] = {"sql": SqlTool, "http": HttpTool, "mcp": McpTool, "script": ScriptTool}
 # Values of these fields are shown to nobody: headers and a program's environment carry keys.
 SECRET_FIELDS = frozenset({"headers", "env"})
+
+
+def kinds_of(tools: Mapping[str, Tool]) -> dict[str, str]:
+    """Return what the compiler must know of tools: sql, http, mcp, or `script:` and the script's path, by name."""
+    return {n: f"script:{t.script}" if isinstance(t, ScriptTool) else t.kind for n, t in tools.items()}
 
 
 def convert_tool(key: str, value: object) -> object:
@@ -135,12 +149,10 @@ def show_tool(tool: Tool | McpServer) -> object:
     return shown_fields
 
 
-def _kind_of(key: str, value: Mapping[str, object]) -> type[SqlTool] | type[HttpTool] | type[McpTool]:
+def _kind_of(key: str, value: Mapping[str, object]) -> KindOfTool:
     if "kind" not in value:
         raise ValueError(f"{key} lacks kind")
     kind = value["kind"]
-    if kind in KINDS_LATER:
-        raise ValueError(f"this version does not have tools of kind {shown(kind)} yet")
     if not isinstance(kind, str) or kind not in KINDS:
         known = " or ".join(f'"{name}"' for name in KINDS)
         raise ValueError(f"{key}.kind must be {known}, not {shown(kind)}")

@@ -20,7 +20,8 @@ Progress = Callable[[MigrationProgress], None]
 @dataclass(frozen=True, slots=True)
 class Glance:
     """An execution in `ps`. `owned`: a living daemon has its partition; `since`: when it came to where it is;
-    `request`: the kind of a request that it made and nobody has answered, first one that is in doubt."""
+    `request`: the kind of a request that it made and nobody has answered, first one that is in doubt; `request_of`: the
+    host that is asked, or the people; `waits`: a JSON list of all that it waits for."""
 
     id: UUID
     start_order: int
@@ -40,6 +41,8 @@ class Glance:
     request: str | None
     request_status: str | None
     request_attempts: int | None
+    request_of: str
+    waits: str
     prompt: str
     type: str
     messages_pending: int

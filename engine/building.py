@@ -19,7 +19,7 @@ from engine.keywords.exits import SWITCH
 from engine.keywords.http import CallAddress
 from engine.keywords.keyword import Keyword
 from engine.lifting import Lifter, placed
-from engine.names import Names, Numbers
+from engine.names import SCRIPT_TOOL, Names, Numbers
 from engine.plan import Procedure
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import expression_reader
@@ -250,11 +250,14 @@ class Builder:
                 count = self.names.procedures[name]
                 raise Misuse(f"{name} takes {count} argument{'s' * (count != 1)} and is given {len(values)}")
             self.out.append(CallProcedure(self.place(), f"{self.source.name}#{name}", values, into))
-        elif name in self.names.tools:
+        elif name in self.names.tools and not self.names.tools[name].startswith(SCRIPT_TOOL):
             self.out.append(CallTool(self.place(), name, values, into, self.names.tools[name]))
-        elif (path := self.names.scripts(name)) is not None:
+        elif (path := self.names.script_of(name)) is not None:
             self.called_scripts.append(path)
             self.out.append(CallProcedure(self.place(), path, values, into))
+        elif name in self.names.tools:
+            script = self.names.tools[name].removeprefix(SCRIPT_TOOL)
+            raise Misuse(f"the tool {name} is the script “{script}”, which is not here", "correct [tools] or deploy it")
         else:
             offset = self.offset_of(node)
             spelled = self.source.text[offset : offset + len(name)]

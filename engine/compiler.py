@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from engine.building import Builder
-from engine.dispatch import longest_head
 from engine.errors import CompileError, Problem
 from engine.expressions import names_of
 from engine.grammar import variable_name
+from engine.heads import longest_head
 from engine.keywords.calls import Define
 from engine.keywords.exits import ReturnValue
 from engine.keywords.params import Param

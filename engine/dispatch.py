@@ -19,9 +19,10 @@ from engine.calling import as_calls
 from engine.errors import Problem
 from engine.expressions import function_names, is_pure_function
 from engine.grammar import Syntax, check_limits, explain, variable_name
+from engine.heads import closing_bracket, longest_head, normal_head, with_object
 from engine.keyword_lines import KeywordLines
-from engine.misspellings import REFUSED, misspelt, nearest_head
-from engine.phrases import EXTENDED, Phrase, is_head_word, read_phrase
+from engine.misspellings import REFUSED, misspelt, misspelt_words, nearest_head
+from engine.phrases import EXTENDED, Phrase, is_head_word, is_other_form, lacks_sign, read_phrase
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import (
     class_named,
@@ -43,33 +44,10 @@ _METHOD = re.compile(rf"[^\W\d]\w*\$?{_ACCESS}\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([^\W\d]\w*\$?)\s*(\(|(?=[\w\"\[{#!.-])|$)", re.IGNORECASE)
 _OPERATOR = re.compile(r"\[|\s*(?:[-+*/^=<>&.,)?]|$|(?:AND|OR|MOD)\b)")
 _AFTER_CALL = re.compile(r"\s*(?:[-+*/^=<>&.?\[]|(?:AND|OR|MOD)\b)", re.IGNORECASE)
+_COMPARED = re.compile(rf"[^\W\d]\w*{_ACCESS}\s*==")
 _BEGIN = re.compile(r"BEGIN\s+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d]\w*")
 _CHANGING_METHODS = ("push", "append", "splice", "sort", "reverse")
-
-
-def head_pattern(head: str) -> re.Pattern[str]:
-    """Return what a line that begins with these words looks like; blanks and underscores join words."""
-    if head.startswith("END "):
-        return re.compile(rf"END[\s_-]*{head[4:].replace(' ', '[ _]+')}(?![\w$])", re.IGNORECASE)
-    if head.endswith('"'):
-        return re.compile(rf'{head[:-2]}(?=\s*\()?\s*\(?\s*(?=")', re.IGNORECASE)
-    return re.compile(r"[\s_]+".join(map(re.escape, re.split(r"[ _]", head))) + r"(?![\w$]|\.[^\W\d])", re.IGNORECASE)
-
-
-_PATTERNS: dict[str, re.Pattern[str]] = {}
-
-
-def longest_head(text: str, heads: Collection[str]) -> str | None:
-    """Return the longest of `heads` that the text begins with, or None."""
-    found = None
-    for head in heads:
-        pattern = _PATTERNS.get(head)
-        if pattern is None:
-            pattern = _PATTERNS[head] = head_pattern(head)
-        if (found is None or len(head) > len(found)) and pattern.match(text):
-            found = head
-    return found
 
 
 class LineReader:
@@ -109,7 +87,7 @@ class LineReader:
     def parse_keyword(self, head: str, line: LogicalLine, text: str, at: int) -> tuple[type[Step], RawParsed]:
         """Return the first kind of step under `head` whose grammar takes the text. Raises the Syntax of the
         one that came farthest."""
-        text = normal_head(head, text)
+        text = with_object(head, normal_head(head, text))
         farthest: Syntax | None = None
         for kind in classes_by_head()[head]:
             try:
@@ -136,7 +114,12 @@ class LineReader:
         head = longest_head(text, classes_by_head())
         called = _CALLED.match(text)
         if called and variable_name(called[1]) in self.callables and not (head and called[2] != "("):
-            return self.call(line, text, at, called)
+            try:
+                return self.call(line, text, at, called)
+            except Syntax:  # CREATE TASK t, where a tool is called create
+                phrase = read_phrase(text, self.given, self.functions)
+                if phrase is None or " " not in phrase.words:
+                    raise
         if head is not None:
             return self.known(head, line, text, at)
         other = self.keyword(line, text, at)
@@ -161,8 +144,13 @@ class LineReader:
             return Statement(kind, parsed, line, at, into=into, block=line.block)
         except Syntax as error:
             phrase = read_phrase(text, self.given, self.functions) if others else None
-            if phrase is None or (phrase.words in classes_by_head() and head.strip('" ') != "SET"):
+            if phrase is None or (phrase.words in classes_by_head() and not is_other_form(phrase, text)):
                 raise
+            if not phrase.words.startswith(head.strip('" ')):
+                raise  # ON ERROR RESUME NXET is no keyword ON
+            self.refuse_slip(phrase, at)
+            if lacks_sign(phrase, text, self.given):
+                raise Syntax(error.offset, error.message, 'an assignment has a "=": SET x = 5') from None
             try:
                 return KeywordLines(self, line, text, at).statement(phrase, into)
             except Syntax:
@@ -185,29 +173,36 @@ class LineReader:
         if first in REFUSED:
             raise Syntax(at, *REFUSED[first])
         function = next((f for f in (phrase.words.lower().replace(" ", j) for j in "_ ") if f in self.functions), None)
-        if function is not None:
-            return self.function(function, KeywordLines(self, line, text, at), phrase, into)
+        operands = KeywordLines(self, line, text[shift:], at + shift)
+        if function is not None and (given := operands.plain(phrase)) is not None:
+            return self.function(function, operands, phrase.words, given, into)
         if into is not None and first in classes_by_head() and first not in EXTENDED:
             return None
-        known = self.known_words()
-        wrong = misspelt(phrase.words, known) or misspelt(first, known)
-        if wrong is not None:
-            raise Syntax(at, f"“{first}” begins no statement of the dialect", f"did you mean {wrong}?")
-        near = difflib.get_close_matches(phrase.words, known, 1, 0.85)
+        self.refuse_slip(phrase, at)
+        near = difflib.get_close_matches(phrase.words, self.known_words(), 1, 0.85)
         if near:
             message = f"{phrase.words} is a keyword of the bot server: a request that it must answer"
             self.warn(at, message, f"did you mean {near[0]}?")
-        return KeywordLines(self, line, text[shift:], at + shift).statement(phrase, into)
+        return operands.statement(phrase, into)
 
-    def function(self, name: str, operands: KeywordLines, phrase: Phrase, into: RawTarget | None) -> Statement:
+    def refuse_slip(self, phrase: Phrase, at: int) -> None:
+        """Raise Syntax where the words are plainly a slip of the hand for those of a statement of ours."""
+        known = self.known_words()
+        first = phrase.words.split()[0]
+        wrong = misspelt_words(phrase.words, known) or misspelt(first, known)
+        if wrong is not None:
+            raise Syntax(at, f"“{first}” begins no statement of the dialect", f"did you mean {wrong}?")
+
+    def function(
+        self, name: str, operands: KeywordLines, words: str, given: list[RawExpression], into: RawTarget | None
+    ) -> Statement:
         """Return a pure function called without brackets: `x = TRIM a`. As a statement it has no effect."""
         line, at = operands.line, operands.at
-        arguments = [p.node for c in phrase.clauses for p in operands.parts(c) if isinstance(p, RawExpression)]
-        node = _placed(ast.Call(_name(name, self.source, at), arguments, []), self.source, at)
+        node = _placed(ast.Call(_name(name, self.source, at), [e.node for e in given], []), self.source, at)
         value = RawExpression(node, operands.text, at)
         if into is not None:
             return Statement(class_named("Assign"), RawParsed("assign", (into, value)), line, at)
-        self.warn(at, f"{phrase.words} gives a value and changes nothing", "assign it: x = …")
+        self.warn(at, f"{words} gives a value and changes nothing", "assign it: x = …")
         parsed = RawParsed("if", (value,))
         return Statement(class_named("If"), parsed, line, at, sections=[RawSection(parsed, line)])
 
@@ -247,7 +242,7 @@ class LineReader:
             target = RawTarget(within.name, (*within.path, first, *target.path), offset)
         right, right_at = text[match.end() :], at + match.end()
         head = longest_head(right, [h for h, kinds in classes_by_head().items() if any(k.RESULT for k in kinds)])
-        if head is not None and not _is_operand(head.rstrip(' "'), right):
+        if head is not None and (self.is_bare_hear(right) or not _is_operand(head.rstrip(' "'), right)):
             statement = self.known(head, line, right, right_at, target)
             return Statement(statement.kind, statement.parsed, line, at, into=target, block=line.block)
         called = _CALLED.match(right)
@@ -263,6 +258,10 @@ class LineReader:
                 raise
             return Statement(other.kind, other.parsed, line, at, into=target)
         return Statement(class_named("Assign"), RawParsed("assign", (target, *value.parts)), line, at)
+
+    def is_bare_hear(self, right: str) -> bool:
+        """Tell whether a right-hand side is the keyword HEAR alone, and no variable of that name."""
+        return right.upper() == "HEAR" and not any(variable_name(name) == "hear" for name in self.given)
 
     def change(self, line: LogicalLine, text: str, at: int, match: re.Match[str]) -> Statement:
         """Return `x += e` or `x++` as the assignment that it is; `x := e` is one."""
@@ -326,12 +325,17 @@ class LineReader:
             return Syntax(at, *REFUSED["GOTO"])
         if first.upper() in REFUSED:
             return Syntax(at, *REFUSED[first.upper()])
-        near = nearest_head(words, [*classes_by_head(), *closers(), *sections()])
-        message = f"“{first}” begins no statement of the dialect"
+        hints = []
+        near = nearest_head(words, [*classes_by_head(), *closers(), *sections(), *(c.upper() for c in self.callables)])
         if near:
-            return Syntax(at, message, f"did you mean {near}?")
-        is_spoken = len(words) > 1 and not is_head_word(first)
-        return Syntax(at, message, "keywords of the bot server are written in upper case" if is_spoken else "")
+            hints.append(f"did you mean {near}?")
+        if _COMPARED.match(text) or first in self.given:
+            hints.append('an assignment has one "=": x = 5')
+        elif first.isdecimal():
+            hints.append("lines have no numbers here")
+        elif len(words) > 1 and not is_head_word(first) and (not near or first.upper() in near.split()):
+            hints.append("keywords of the bot server are written in upper case")
+        return Syntax(at, f"“{first}” begins no statement of the dialect", " -- ".join(hints))
 
 
 def _is_operand(head: str, right: str) -> bool:
@@ -355,32 +359,6 @@ def target_of(node: ast.expr, offset: int) -> RawTarget | None:
         path.insert(0, RawExpression(node.slice, "", offset))
         node = node.value
     return RawTarget(node.id, tuple(path), offset) if isinstance(node, ast.Name) else None
-
-
-def normal_head(head: str, text: str) -> str:
-    """Return the text with the underscores of its head as blanks and brackets around all its arguments
-    as blanks: `SET_BOT_MEMORY("k", v)` is `SET BOT MEMORY "k", v`. Same length."""
-    words = head.rstrip(' "')
-    match = head_pattern(words).match(text)
-    if not match:
-        return text
-    begin, rest = match[0].replace("_", " "), text[match.end() :]
-    at = rest.find("(")
-    called = at == 0 or (at > 0 and not rest[:at].strip() and ("_" in match[0] or rest.strip() == "()"))
-    end = closing_bracket(rest, at) if called else None
-    if end is not None and not rest[end + 1 :].strip():
-        rest = rest[:at] + " " + rest[at + 1 : end] + " " + rest[end + 1 :]
-    return begin + rest
-
-
-def closing_bracket(text: str, at: int) -> int | None:
-    """Return where the bracket that opens at `at` closes, or None. Strings are masked and hold none."""
-    depth = 0
-    for index in range(at, len(text)):
-        depth += (text[index] in "([{") - (text[index] in ")]}")
-        if depth == 0:
-            return index
-    return None
 
 
 def _placed(node: ast.expr, source: Source, offset: int) -> ast.expr:

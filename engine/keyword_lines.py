@@ -15,6 +15,8 @@ from engine.source import LogicalLine, Source
 _UNIT = re.compile(r"\s+([^\W\d]+)$")
 _TIMEOUT_UNITS = re.compile(r"(?:SECOND|MINUTE|HOUR|DAY|WEEK)S?", re.IGNORECASE)
 
+_CHOICES = (("IF", "", "THEN"), ("IF", "", "THEN", "ELSE"))
+
 
 class Reader(Protocol):
     """What is asked of the reader of lines."""
@@ -35,9 +37,21 @@ class KeywordLines:
 
     def statement(self, phrase: Phrase, into: RawTarget | None) -> Statement:
         """Return the phrase as a statement. Raises Syntax for an operand that is no expression."""
+        foreign = next((c for c in phrase.clauses if c.name.split()[:1] in (["THEN"], ["ELSE"], ["ELSEIF"])), None)
+        if foreign is not None:
+            raise Syntax(self.at + foreign.start, f"{foreign.name.split()[0]} belongs to an IF, and this is none")
         clauses = tuple(RawParsed("clause", (c.name, *self.parts(c))) for c in phrase.clauses)
         parsed = RawParsed("keyword", (phrase.words, *clauses))
         return Statement(class_named("Keyword"), parsed, self.line, self.at, into=into, block=self.line.block)
+
+    def plain(self, phrase: Phrase) -> list[RawExpression] | None:
+        """Return the operands of a pure function called without brackets, each an expression as any other: a name is
+        a variable, `=` compares. None where there are clauses, which functions have not; but IF c THEN a ELSE b."""
+        names = [c.name for c in phrase.clauses]
+        if names != [""] and (phrase.words, *names) not in _CHOICES:
+            return None
+        operands = [operand for clause in phrase.clauses for operand in clause.operands]
+        return [self.expression(o.key.start if o.key else o.start, o.end) for o in operands]
 
     def parts(self, clause: Clause) -> list[RawPart]:
         """Return the operands of a clause; `k = v` as a pair."""

@@ -22,7 +22,23 @@ def misspelt(word: str, known: Iterable[str]) -> str | None:
     if word in known:
         return None
     for other in known:
-        if len(other) >= LETTERS_MIN and abs(len(other) - len(word)) <= 1 and _is_slip(word, other):
+        shorter = len(other) < LETTERS_MIN and len(word) < len(other)
+        if len(other) > 1 and not shorter and abs(len(other) - len(word)) <= 1 and _is_slip(word, other):
+            return other
+    return None
+
+
+def misspelt_words(words: str, known: Iterable[str]) -> str | None:
+    """Return the known words that the first of `words` are but for a slip of the hand in one of them."""
+    written = words.split()
+    if words in known:
+        return None
+    for other in known:
+        wanted = other.split()
+        if not 1 < len(wanted) <= len(written):
+            continue
+        differing = [(w, o) for w, o in zip(written, wanted, strict=False) if w != o]
+        if len(differing) == 1 and misspelt(differing[0][0], [differing[0][1]]):
             return other
     return None
 

@@ -17,6 +17,9 @@ class Numbers:
     temporaries: int = 0
 
 
+SCRIPT_TOOL = "script:"  # before the path in the kind of a tool that is a script
+
+
 @dataclass(slots=True)
 class Names:
     """What a call may mean in a script: its procedures (name to number of parameters), tools (name to kind), scripts;
@@ -26,6 +29,11 @@ class Names:
     tools: Mapping[str, str]
     scripts: Callable[[str], str | None]  # what an author wrote -> the path of the script it means
     variables: Collection[str] = ()
+
+    def script_of(self, name: str) -> str | None:
+        """Return the path of the script that a name means: the one a tool stands for, else one of that name."""
+        kind = self.tools.get(name, "")
+        return self.scripts(kind.removeprefix(SCRIPT_TOOL) if kind.startswith(SCRIPT_TOOL) else name)
 
     def callable(self, name: str) -> bool:
         """Tell whether a name is that of a procedure, a tool or a script."""

@@ -10,9 +10,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from engine.dispatch import LineReader, head_pattern, longest_head
+from engine.dispatch import LineReader
 from engine.errors import Problem
 from engine.grammar import Syntax
+from engine.heads import head_pattern, longest_head
 from engine.orchestration_lines import (
     approval_end,
     branch_end,

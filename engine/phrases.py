@@ -29,7 +29,7 @@ CONDITIONS = frozenset(("WHERE", "IF", "WHEN", "HAVING", "UNLESS"))
 TIMED = frozenset(("TIMEOUT", "IN", "FOR", "EVERY", "AFTER", "BEFORE", "WITHIN"))
 EXTENDED = _words(
     "SET GET ADD CLEAR USE SEND CREATE DELETE UPDATE INSERT SAVE FIND POST PUT PATCH ON WAIT SORT FILTER MAP JOIN"
-    " MERGE FILL TABLE BOT TRANSFER PUBLISH REMOVE GROUP SELECT SCHEDULE CALL BEGIN DESCRIPTION PIVOT"
+    " MERGE FILL TABLE APPEND BOT TRANSFER PUBLISH REMOVE GROUP SELECT SCHEDULE CALL BEGIN DESCRIPTION PIVOT"
 )
 """Heads of our own that further words may make a keyword of somebody else's: CREATE DRAFT is ours, CREATE SITE not."""
 
@@ -58,12 +58,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """Where one operand stands; `key` is where its name does, in `k AS v` and `k = v`. `word`: it is one word."""
+    """Where one operand stands; `key` is where its name does, in `k AS v` and `k = v`. `word`: it is one word.
+    `comma`: one stands before it."""
 
     start: int
     end: int
     key: Token | None = None
     word: str = ""
+    comma: bool = False
 
 
 @dataclass(slots=True)
@@ -139,6 +141,28 @@ def read_phrase(text: str, given: Collection[str], functions: Collection[str]) -
         inner = tokens_of(text[: rest[0].end - 1], rest[0].start + 1)
         rest = [*inner, *rest[1:]]
     return Phrase(words, _Cutter(text, rest).cut())
+
+
+def is_other_form(phrase: Phrase, text: str) -> bool:
+    """Tell whether words of our own begin what is somebody else's for its operands: `SET "name.xlsx", …`,
+    `SAVE file AS "name.pdf"`, `APPEND "log.txt", line`."""
+    first = phrase.clauses[0].operands[:1]
+    match phrase.words:
+        case "SAVE":
+            return [c.name for c in phrase.clauses] == ["", "AS"]
+        case "APPEND":
+            return bool(first) and text[first[0].start] == '"'
+        case _:
+            return phrase.words == "SET"
+
+
+def lacks_sign(phrase: Phrase, text: str, given: Collection[str]) -> bool:
+    """Tell whether SET is followed by a name and a value which only a blank parts: SET x 5, which lacks its "=".
+    SET color "red" may be somebody's keyword, where color is no variable."""
+    operands = phrase.clauses[0].operands
+    if phrase.words != "SET" or len(operands) != 2 or not operands[0].word or operands[1].comma:
+        return False
+    return operands[0].word in given or text[operands[1].start] != '"'
 
 
 def _is_list(rest: list[Token], text: str) -> bool:
@@ -231,20 +255,28 @@ class _Cutter:
         fresh = self.first == at and self.key is None
         if self.due and not fresh:
             return 0
-        if self.due and not (upper in CLAUSES and token.text.isupper() and self.is_operand(following, token)):
+        if self.due and not (self.is_named(at) and self.is_operand(following, token)):
             return 0
         if not self.due and upper == "AS" and self.is_pair_sign(at):
             return 0
         if not self.due and (self.is_operator(upper) or self.is_unit(at)):
             return 0
-        if upper in CLAUSES:
+        if upper in CLAUSES or self.due:
             return 1
-        if self.due or not is_head_word(token.text) or upper in _VALUE_WORDS or not self.is_operand(following, token):
+        if not is_head_word(token.text) or upper in _VALUE_WORDS or not self.is_operand(following, token):
             return 0
         count = 1
         while self.is_operand_word(at + count) and is_head_word(self.tokens[at + count].text):
             count += 1
         return count
+
+    def is_named(self, at: int) -> bool:
+        """Tell whether an upper-case word behind a clause word names the clause better: WITH STYLE 2."""
+        word = self.tokens[at].text
+        if not word.isupper() or word in _VALUE_WORDS:
+            return False
+        follows = self.tokens[at + 1].kind if at + 1 < len(self.tokens) else ""
+        return word in CLAUSES or (self.clauses[-1].name == "WITH" and follows in ("text", "number") and len(word) > 1)
 
     def is_operator(self, word: str) -> bool:
         """Tell whether a word joins operands here; IN does so in conditions and opens a clause elsewhere."""
@@ -294,7 +326,8 @@ class _Cutter:
         key, self.key = self.key, None
         if taken:
             word = taken[0].text if len(taken) == 1 and taken[0].kind == "word" else ""
-            self.clauses[-1].operands.append(Operand(taken[0].start, taken[-1].end, key, word))
+            comma = self.first > 0 and self.tokens[self.first - 1].text == ","
+            self.clauses[-1].operands.append(Operand(taken[0].start, taken[-1].end, key, word, comma))
         elif key is not None:
             self.clauses[-1].operands.append(Operand(key.start, key.end, None, key.text))
         self.first, self.due = end, True

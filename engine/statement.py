@@ -292,7 +292,8 @@ class StatementScanner:
             scheduled = "SCHEDULE" in (self.first, self.second)
             return last not in "*%" or (self._ends_operand(self.before) and not scheduled)
         if last in CLAUSE_ENDS and self._ends_operand(self.before) and self.first not in ("BEGIN", "END"):
-            return self._is_data() or self.spelling.isupper()
+            # SET TRANSLATOR ON is whole
+            return self._is_data() or (self.spelling.isupper() and last != "ON")
         return self._clause_opens(self.text[following : line_end(self.text, following)])
 
     def _clause_opens(self, line: str) -> bool:

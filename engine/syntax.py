@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 
 from lark import UnexpectedInput
@@ -88,6 +89,8 @@ def _sentence(accepted: frozenset[str], found: str, before: str) -> str:
         return f"{wanted} is missing here" if wanted else f"something is missing{after or ' here'}"
     if wanted and "$END" not in accepted:
         return f"{wanted} is expected{after or ' here'}{instead}"
+    if near := difflib.get_close_matches(found.strip('"').upper(), [n for n in accepted if n.isalpha()], 1, 0.7):
+        return f"{found} cannot stand{after or ' here'}: did you mean {near[0]}?"
     if before and re.match(r'"?[\w(\[{]|the text', found) and not re.fullmatch(r'"\W+"', before):
         return f"{found} cannot follow {before}: an operator or a comma is missing between them"
     or_else = f"; {wanted} may" if wanted else ""

@@ -1685,7 +1685,7 @@ declare
 begin
     return query
     with cut as materialized (
-        select r.id, r.lease_until is not null or r.taken_by <> taker or r.id = any (begun) as begun,
+        select r.id, r.lease_until is not null as leased, r.lease_until is not null or r.taken_by <> taker or r.id = any (begun) as begun,
             coalesce(r.policy, case when r.lease_until is null then in_doubt else 'repeat' end) = 'park'
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
@@ -1697,7 +1697,8 @@ begin
     update workflow_requests r
     set status = case when c.begun and c.parks then 'in_doubt' else 'pending' end, not_before = workflow_now(),
         attempts = r.attempts - (not c.begun)::integer, cut_short = r.cut_short + c.begun::integer,
-        error = case when c.begun then 'The attempt was cut short, and nobody knows whether it had its effect.' else r.error end,
+        error = case when c.begun and c.leased then 'Whoever took it has not answered before the lease ended.'
+            when c.begun then 'The attempt was cut short, and nobody knows whether it had its effect.' else r.error end,
         taken_by = case when c.begun and c.parks then r.taken_by end, lease_until = null
     from cut c where r.id = c.id
     returning r.id, r.kind, r.status;
@@ -3490,12 +3491,14 @@ select e.id as execution_id, e.session_id, e.bot_id, e.script_path as script, e.
     w.wait ->> 'prompt_id' as prompt_id, w.wait ->> 'prompt' as prompt, w.wait ->> 'type' as type,
     w.wait -> 'choices' as choices, (w.wait ->> 'tries_left')::integer as tries_left,
     coalesce((w.wait ->> 'secret')::boolean, false) as secret,
-    e.id = workflow_hearer(e.session_id) as hears
+    e.id = workflow_hearer(e.session_id) as hears,
+    coalesce(w.wait ->> 'request', w.wait ->> 'event') as waits_for
 from workflow_executions e
 left join workflow_turns t on t.execution_id = e.id and t.turn = e.turn
 cross join lateral (select workflow_read_json(e.state_json) -> 'wait' as wait offset 0) w
 where e.plan_hash is not null and e.status = 'waiting';
-comment on view workflow_waiting is 'Who waits for what since when. hears: a message to the session goes to this one.';
+comment on view workflow_waiting is
+    'Who waits for what since when. hears: a message to the session goes to this one; waits_for: the kind of request, or the event.';
 
 create view workflow_history with (security_invoker = true) as
 select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, t.from_step, t.to_step, t.came_in, t.went_out,

@@ -15,14 +15,15 @@ from daemon.cli.database import Stores, ask
 from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import ago, cut, open_console, plural, span, write_json
+from daemon.cli.waiting import PROMPT_CHARACTERS, wait_words
 from daemon.rows import Status
+from daemon.store import EVERY_BOT
 from daemon.store_glance import Glance
 
 StatusName = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
 UNFINISHED: tuple[Status, ...] = ("running", "waiting", "paused", "failed")
 COLORS = {"running": "cyan", "waiting": "", "paused": "yellow", "failed": "bold red", "lost": "bold red"}
 ID_CHARACTERS = 8
-PROMPT_CHARACTERS = 40
 LATE = timedelta(seconds=5)  # what is due for longer than this, somebody should have moved
 
 
@@ -50,7 +51,8 @@ def ps(
     console = open_console()
     if found:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in ("id", "script", "step", "status"):
+        several = len({glance.bot_id for glance in found}) > 1
+        for heading in ("id", *(["bot"] if several else []), "script", "step", "status"):
             table.add_column(heading, no_wrap=True)
         table.add_column("what", overflow="fold", ratio=1)
         table.add_column("since", no_wrap=True)
@@ -58,10 +60,13 @@ def ps(
             state = Text(glance.status, COLORS.get(glance.status, "dim"))
             stuck = stuck_because(glance)
             what = Text(stuck, "red") if stuck else Text(waits_for(glance))
-            row = (short(glance.id), glance.script, str(glance.current_step), state, what)
-            table.add_row(*row, ago(glance.since, glance.now))
+            bot = [short(glance.bot_id) if glance.bot_id != EVERY_BOT else "every"] if several else []
+            named = (short(glance.id), *bot, glance.script, str(glance.current_step))
+            table.add_row(*named, state, what, ago(glance.since, glance.now))
         console.print(table)
         console.print()
+    if any(glance.status in ("running", "waiting") and not glance.owned for glance in found):
+        console.print(Text("No daemon runs: nothing moves until one does. Start it with stepwell up", "red"))
     console.print(_summary(counts, len(found), limit))
     return OK
 
@@ -75,27 +80,10 @@ def waits_for(glance: Glance) -> str:
     """Return what an execution does or waits for, in words."""
     if glance.status in ("cancelled", "completed"):
         return cut(glance.problem or "", PROMPT_CHARACTERS * 2)
-    parts = []
-    if glance.wait_kind == "message":
-        kind = f" ({glance.type})" if glance.type not in ("", "text") else ""
-        prompt = f": {cut(glance.prompt, PROMPT_CHARACTERS)}" if glance.prompt else ""
-        parts.append(f"an answer{kind}{prompt}")
-    elif glance.wait_kind == "time":
-        parts.append("its time")
-    elif glance.request is not None:
-        parts.append(answer_to(glance))
+    parts = [words] if (words := wait_words(glance)) else []
     if glance.wake_at is not None and glance.wake_at > glance.now:
         parts.append(f"{span(glance.wake_at - glance.now)} left")
     return "; ".join(parts)
-
-
-def answer_to(glance: Glance) -> str:
-    """Return which answer of the world outside an execution waits for, in words."""
-    attempts = glance.request_attempts or 0
-    state = {"pending": "nobody has taken it", "taken": "under way", "in_doubt": "in doubt"}
-    tried = f", {plural(attempts, 'attempt')} so far" if attempts > 1 else ""
-    how = "to be tried again" if glance.request_status == "pending" and attempts else state[glance.request_status or ""]
-    return f"the answer to {glance.request} ({how}{tried})"
 
 
 def stuck_because(glance: Glance) -> str:

@@ -93,7 +93,9 @@ def what_of(request: OpenRequest) -> str:
     if request.status == "pending" and request.not_before > request.now:
         parts.append(f"again in {span(request.not_before - request.now)}")
     if request.status == "pending" and request.not_before <= request.now and request.kind == request.kind.upper():
-        parts.append("nobody has taken it")
+        parts.append("to be taken again" if request.attempts else "nobody has taken it")
+    if request.kind == "approval":
+        parts.append("nobody has decided: select * from workflow_approvals")
     if request.deadline is not None and request.deadline > request.now:
         parts.append(f"{span(request.deadline - request.now)} left")
     if request.error:

@@ -16,7 +16,7 @@ from daemon.cli.database import Stores, ask, find_one
 from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import ago, clock, cut, harmless, open_console, span, write_json
-from daemon.cli.ps import answer_to
+from daemon.cli.waiting import wait_words
 from daemon.rows import PastTurn, ShownExecution
 from daemon.store import EVERY_BOT
 from daemon.store_glance import Glance, Said
@@ -32,6 +32,7 @@ SOURCE_LINES_AROUND = 3
 HASH_CHARACTERS = 12
 VALUE_CHARACTERS_MAX = 100
 HIDDEN = "[hidden]"
+CAME_IN = {"completed": "a request answered", "failed": "a request failed", "child": "what it started ended"}
 COLORS = {"waiting": "green", "running": "cyan", "paused": "yellow", "failed": "bold red", "lost": "bold red"}
 
 
@@ -189,12 +190,7 @@ def _facts(shown: Shown) -> Iterator[tuple[str, str]]:
 
 
 def _wait(glance: Glance) -> str:
-    if glance.wait_kind != "message" and glance.request is not None:
-        return f"for {answer_to(glance)}"
-    if glance.wait_kind != "message":
-        return {"time": "for its time"}.get(glance.wait_kind or "", "for nothing that is known")
-    kind = "" if glance.type in ("", "text") else f" ({glance.type})"
-    return f"for an answer{kind}" + (f" to “{cut(glance.prompt)}”" if glance.prompt else "")
+    return f"for {wait_words(glance) or 'nothing that is known'}"
 
 
 def _print_source(console: Console, plan: Plan, stack: list[Position]) -> None:
@@ -222,9 +218,13 @@ def _value(value: Value) -> str:
 
 def _turn(turn: PastTurn) -> str:
     came = turn.came_in
-    what = str(came.get("kind", ""))
-    if what == "message":
+    what = CAME_IN.get(str(came.get("kind", "")), str(came.get("kind", "")))
+    if came.get("kind") == "message":
         what = f"heard “{cut(str(came.get('content', '')), 40)}”"
+    elif came.get("kind") == "event":
+        what = f"the event {cut(str(came.get('name', '')), 40)}"
+    if came.get("stale"):
+        what += ", too late"
     took = f"{turn.duration_us / 1000:.1f} ms"
     steps = f"step {turn.from_step} → {turn.to_step}"
     return f"{turn.turn:>3}  {steps:<14}  {took:>9}  {what}"

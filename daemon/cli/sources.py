@@ -9,6 +9,7 @@ from pathlib import Path
 
 from daemon.cli.exits import USAGE, CommandError
 from daemon.settings import Settings
+from daemon.settings_tools import kinds_of
 from engine.compiler import INJECTED_NAMES, compile_script
 from engine.errors import Problem
 from engine.plan import Plan
@@ -42,7 +43,7 @@ class ScriptFile:
         return compile_script(
             self.name,
             self.sources,
-            tools={name: tool.kind for name, tool in settings.tools.items()},
+            tools=kinds_of(settings.tools),
             default_mode=settings.scripts.default_mode,
             injected=INJECTED_NAMES | {name.lower() for name in settings.scripts.injected_names},
         )

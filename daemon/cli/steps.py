@@ -133,8 +133,10 @@ def _spelt(node: ast.AST) -> str:
     match node:
         case ast.Constant(value=str(value)):
             return '"' + value.replace('"', '""') + '"'
+        case ast.Constant(value=bool() | None as value):
+            return str(value).upper().replace("NONE", "NULL")
         case ast.Constant(value=value):
-            return {None: "NULL", True: "TRUE", False: "FALSE"}.get(value, str(value))  # type: ignore[arg-type]
+            return str(value)
         case ast.Name(id=name):
             return name
         case ast.UnaryOp(op=ast.Not(), operand=operand):

@@ -78,7 +78,7 @@ def configured_tools(settings: Settings) -> list[tuple[str, Tool]]:
     return [
         (
             f"[tools.{name}] {tool.kind}",
-            Tool(name, tool.description, schema_of([ToolParameter(p, "") for p in tool.parameters])),
+            Tool(name, tool.description, schema_of([ToolParameter(p, "") for p in getattr(tool, "parameters", ())])),
         )
         for name, tool in settings.tools.items()
     ]

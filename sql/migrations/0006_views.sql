@@ -7,12 +7,14 @@ select e.id as execution_id, e.session_id, e.bot_id, e.script_path as script, e.
     w.wait ->> 'prompt_id' as prompt_id, w.wait ->> 'prompt' as prompt, w.wait ->> 'type' as type,
     w.wait -> 'choices' as choices, (w.wait ->> 'tries_left')::integer as tries_left,
     coalesce((w.wait ->> 'secret')::boolean, false) as secret,
-    e.id = workflow_hearer(e.session_id) as hears
+    e.id = workflow_hearer(e.session_id) as hears,
+    coalesce(w.wait ->> 'request', w.wait ->> 'event') as waits_for
 from workflow_executions e
 left join workflow_turns t on t.execution_id = e.id and t.turn = e.turn
 cross join lateral (select workflow_read_json(e.state_json) -> 'wait' as wait offset 0) w
 where e.plan_hash is not null and e.status = 'waiting';
-comment on view workflow_waiting is 'Who waits for what since when. hears: a message to the session goes to this one.';
+comment on view workflow_waiting is
+    'Who waits for what since when. hears: a message to the session goes to this one; waits_for: the kind of request, or the event.';
 
 create view workflow_history with (security_invoker = true) as
 select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, t.from_step, t.to_step, t.came_in, t.went_out,

@@ -332,7 +332,7 @@ declare
 begin
     return query
     with cut as materialized (
-        select r.id, r.lease_until is not null or r.taken_by <> taker or r.id = any (begun) as begun,
+        select r.id, r.lease_until is not null as leased, r.lease_until is not null or r.taken_by <> taker or r.id = any (begun) as begun,
             coalesce(r.policy, case when r.lease_until is null then in_doubt else 'repeat' end) = 'park'
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
@@ -344,7 +344,8 @@ begin
     update workflow_requests r
     set status = case when c.begun and c.parks then 'in_doubt' else 'pending' end, not_before = workflow_now(),
         attempts = r.attempts - (not c.begun)::integer, cut_short = r.cut_short + c.begun::integer,
-        error = case when c.begun then 'The attempt was cut short, and nobody knows whether it had its effect.' else r.error end,
+        error = case when c.begun and c.leased then 'Whoever took it has not answered before the lease ended.'
+            when c.begun then 'The attempt was cut short, and nobody knows whether it had its effect.' else r.error end,
         taken_by = case when c.begun and c.parks then r.taken_by end, lease_until = null
     from cut c where r.id = c.id
     returning r.id, r.kind, r.status;

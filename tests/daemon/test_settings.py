@@ -92,7 +92,7 @@ def test_flags_beat_the_environment_beats_the_credential_beats_the_file(tmp_path
          'stepwell.toml:2: this version does not have hear.busy = "merge" yet; it has "queue"'),
         ("[retention]\nended_days = 9\n",
          "stepwell.toml:2: this version does not delete ended executions yet; leave it at 0"),
-        ("[tools.a]\nkind = 'soap'\n", 'stepwell.toml:1: tools.a.kind must be "sql" or "http" or "mcp", not "soap"'),
+        ("[tools.a]\nkind = 'soap'\n", 'stepwell.toml:1: tools.a.kind must be "sql" or "http" or "mcp" or "script", not "soap"'),
         ("[tools.a]\nfunction = 'f'\n", "stepwell.toml:1: tools.a lacks kind"),
         ("[tools.a]\nkind = 'http'\n", "stepwell.toml:1: tools.a lacks url"),
         ("[tools.a]\nkind = 'http'\nurl = 'a.b/c'\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.compiler import compile_script
-from engine.errors import ScriptError
+from engine.errors import CompileError, ScriptError
 from engine.keywords.params import Param
 from engine.parameters import Parameter, check_argument, check_arguments, schema_of
 from engine.tools import Tool, tool_name, tool_of
@@ -122,6 +122,14 @@ def test_arguments_of_a_call_are_checked_against_the_schema() -> None:
     with pytest.raises(ScriptError, match="must be one of red, blue, not “green”"):
         check_argument("colour", "string", ("red", "blue"), "green")
     assert check_argument("colour", "string", ("red", "blue"), "RED") == "red"
+
+
+def test_a_tool_of_the_configuration_may_be_a_script() -> None:
+    sources = {"a.bas": "x = refund(5)\nTALK x", "pay/back.bas": "PARAM amount AS INTEGER\nRETURN amount * 2"}
+    plan = compile_script("a.bas", sources, tools={"refund": "script:pay/back.bas"})
+    assert "pay/back.bas" in plan.sources
+    with pytest.raises(CompileError, match="which is not here"):
+        compile_script("a.bas", {"a.bas": sources["a.bas"]}, tools={"refund": "script:pay/back.bas"})
 
 
 def test_a_script_fails_where_its_parameter_does_not_fit() -> None:

@@ -1,0 +1,85 @@
+"""What authors write in a hurry: it means what they meant, or is refused with a sentence that says what to write."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.compiler import compile_script
+from engine.errors import CompileError
+from engine.keywords.keyword import Keyword
+from engine.plan import Plan
+from tests.engine.player import play
+
+
+def compiled(source: str, tools: tuple[str, ...] = ()) -> Plan:
+    return compile_script("t.bas", {"t.bas": source}, tools=tools)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('y = 1\nx = IF y = 2 THEN "a" ELSE "b"\nTALK x', "b"),
+        ('y = 1\nx = IIF y = 1, "b", "c"\nTALK x', "b"),
+        ("x = TRIM foo\nTALK LEN(x)", "0"),
+    ],
+)
+def test_operands_of_a_function_without_brackets_are_expressions(source: str, said: str) -> None:
+    assert play(source) == [f"bot: {said}"]
+
+
+def test_hear_alone_gives_the_answer() -> None:
+    assert play("x = HEAR\nTALK x", "user: yes") == ["user: yes", "bot: yes"]
+    assert play("hear = 3\nx = hear\nTALK x") == ["bot: 3"]
+
+
+def test_a_tool_does_not_take_the_keywords_that_begin_with_its_name() -> None:
+    plan = compiled('t = "a"\nCREATE TASK t, 1\nCREATE SITE "a" + t, "b"', ("create",))
+    assert [s.words for s in plan.procedures["t.bas"].body if isinstance(s, Keyword)] == ["CREATE TASK", "CREATE SITE"]
+
+
+def test_pairs_behind_with_are_an_object() -> None:
+    source = 'PUBLISH EVENT "e" WITH a = 1, b AS "x, y", "c d" = { q: 2 }\nx = WAIT FOR EVENT "e"\nTALK x'
+    assert play(source) == ['bot: {"a":1,"b":"x, y","c d":{"q":2}}']
+    assert play('y = 1\nPUBLISH EVENT "e" WITH y == 1\nx = WAIT FOR EVENT "e"\nTALK x') == ["bot: true"]
+
+
+def test_on_at_the_end_of_a_line_swallows_no_statement() -> None:
+    plan = compiled('SET TRANSLATOR ON\nSET HEAR ON "email"\nx = JOIN a, b ON\n  id')
+    assert len(plan.procedures["t.bas"].body) == 3
+
+
+def test_statements_of_ours_that_other_operands_make_somebody_elses() -> None:
+    plan = compiled('SAVE x AS "y.txt"\nAPPEND "f.txt", x\nPLAY x WITH OPTIONS "loop"')
+    words = [(s.words, [c[0] for c in s.clauses]) for s in plan.procedures["t.bas"].body if isinstance(s, Keyword)]
+    assert words == [("SAVE", ["AS"]), ("APPEND", []), ("PLAY", ["OPTIONS"])]
+
+
+REFUSED = {
+    "ON EROR RESUME NEXT": "did you mean ON ERROR",
+    "ON ERROR RESUME NXET": '"NEXT" is expected',
+    'SET SCHEDUEL "0 9 * * *"': "did you mean SET SCHEDULE?",
+    'SET CONTXT "x"': "did you mean SET CONTEXT?",
+    'SET BOT MEMROY "k", 1': "did you mean SET BOT MEMORY?",
+    'x = GET BOT MEMROY "k"': "did you mean GET BOT MEMORY?",
+    'PUBLISH EVNET "x"': "did you mean PUBLISH EVENT?",
+    'WAIT FOR EVNET "x"': "did you mean WAIT FOR EVENT?",
+    "IFF x THEN TALK 1": "did you mean IF?",
+    "CHECK x THEN TALK 1": "THEN belongs to an IF",
+    "LTE x = 5": "did you mean LET?",
+    'x = GETT "http://a"': "did you mean GET?",
+    "IF x TEHN TALK 1": "did you mean THEN?",
+    "DO WHLIE x\nLOOP": "did you mean WHILE?",
+    "SET x 5": 'an assignment has a "="',
+    'SET x "a"\nx = 1': 'an assignment has a "="',
+    "x == 5": 'an assignment has one "="',
+    '10 TALK "a"': "lines have no numbers",
+    "send file x": "keywords of the bot server are written in upper case",
+    'SUB greet(a)\nEND SUB\ngreeet "y"': "did you mean GREET?",
+}
+
+
+@pytest.mark.parametrize("source", REFUSED)
+def test_a_slip_of_the_hand_is_refused_with_the_word_meant(source: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        compiled(source)
+    assert REFUSED[source] in " ".join(f"{p.message} {p.hint}" for p in caught.value.problems)
