@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,12 +30,30 @@ async def until_there(dsn: str, statement: str) -> None:
             await asyncio.sleep(0.01)
 
 
+async def until_ready(listen: tuple[str, int] | None) -> None:
+    """Wait until /readyz says so."""
+    assert listen is not None
+    async with asyncio.timeout(30):
+        while True:
+            reader, writer = await asyncio.open_connection(*listen)
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            if b" 200 " in answer.splitlines()[0]:
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_it_deploys_its_folder_reloads_it_and_stops_by_signal(database: str, tmp_path: Path) -> None:
     (tmp_path / "a.bas").write_text('#workflow\nTALK "a"\n')
-    settings = settings_of(scripts__directory=str(tmp_path))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = settings_of(scripts__directory=str(tmp_path), http__listen=f"127.0.0.1:{port}")
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(serve(settings, Surroundings(), dsn=database))
         await until_there(database, "select from workflow_scripts where script = 'a.bas'")
+        await until_ready(settings.listen)
         (tmp_path / "b.bas").write_text('#workflow\nTALK "b"\n')
         os.kill(os.getpid(), signal.SIGHUP)
         await until_there(database, "select from workflow_scripts where script = 'b.bas'")
