@@ -40,7 +40,8 @@ class Emitter(Protocol):
 
 
 _CLOCK_GIVEN = re.compile(
-    r"(?:^\s*(?:LET\s+|SET\s+)?|(?:THEN|ELSE|:)\s*)(?:NOW|TODAY)\s*=(?!=)|(?:HEAR|PARAM|EACH)\s+(?:NOW|TODAY)\b",
+    r"(?:^[ \t]*(?:LET[ \t]+|SET[ \t]+)?|(?:THEN|ELSE|:)[ \t]*)(?:NOW|TODAY)[ \t]*=(?!=)"
+    r"|(?:HEAR|PARAM|EACH)[ \t]+(?:NOW|TODAY)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -40,7 +40,7 @@ _TOKEN = re.compile(
     rf'\s*(?:(?P<text>"{MASK}*")|(?P<word>[^\W\d][\w{MARKS}]*\$?)|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)'
     r"|(?P<open>#?[(\[{])|(?P<sign>,|<>|[<>=!]=|&&|\|\||\?\?|\?\.|\S))"
 )
-_ASSIGNED = re.compile(r"([^\W\d]\w*)\s*(?:\.[^\W\d]\w*\s*|\[[^\]]*\]\s*)*=(?!=)")
+_ASSIGNED = re.compile(r"(?<!\w)([^\W\d]\w*)\s*(?:\.[^\W\d]\w*\s*|\[[^\]]*\]\s*)*=(?!=)")
 _NAMED = re.compile(
     r"(?:HEAR|PARAM|CATCH|FOR\s+EACH|FOR|(?:SUB|FUNCTION)\s+[^\W\d]\w*)\s*\(?((?:\s*,?\s*[^\W\d]\w*)+)", re.IGNORECASE
 )

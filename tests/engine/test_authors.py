@@ -142,3 +142,14 @@ def test_a_slip_of_the_hand_is_refused_with_the_word_meant(source: str) -> None:
     with pytest.raises(CompileError) as caught:
         compiled(source)
     assert REFUSED[source] in " ".join(f"{p.message} {p.hint}" for p in caught.value.problems)
+
+
+@pytest.mark.parametrize("source", ["a" * 300_000, "\n" * 300_000, 'x = "' + "a" * 9_000 + '"\nTALK LEN(x)'])
+def test_a_long_text_takes_linear_time(source: str) -> None:
+    if source.startswith("x"):
+        assert play(source) == ["bot: 9000"]
+    elif source.strip():
+        with pytest.raises(CompileError):
+            compiled(source)
+    else:
+        assert not compiled(source).procedures["t.bas"].body
