@@ -79,11 +79,11 @@ async def measure(running: Running, arguments: argparse.Namespace) -> None:
 async def measure_row(running: Running, daemon: Daemon, dsn: str, script: str, count: int, seconds: float) -> Measured:
     """Measure so many conversations of a script, which begin and end with this."""
     sessions = await start_conversations(dsn, script, count)
-    before = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
-    rate = await keep_busy(dsn, sessions, seconds)
-    after = cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))
-    turns = rate * seconds
-    daemon_us, postgres_us = [(b - a) / turns * 1e6 for a, b in zip(before, after, strict=True)]
+
+    def look() -> list[float]:
+        return [cpu_seconds([daemon.process.pid]), cpu_seconds(children_of(running.pid or 0))]
+
+    rate, (daemon_us, postgres_us) = await keep_busy(dsn, sessions, seconds, look)
     talked = await converse(dsn, sessions, seconds, min(count, 16))
     await end_conversations(dsn, sessions)
     return Measured(rate, talked, daemon_us, postgres_us)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import asyncpg
 
 POLL_SECONDS = 0.01
+WARM_SECONDS = 2.0
 BATCH_MAX = 64  # messages in one statement of the client that keeps everybody busy
 
 
@@ -51,10 +52,14 @@ async def end_conversations(dsn: str, sessions: Sequence[UUID]) -> None:
         await connection.close()
 
 
-async def keep_busy(dsn: str, sessions: Sequence[UUID], seconds: float) -> float:
+async def keep_busy(
+    dsn: str, sessions: Sequence[UUID], seconds: float, look: Callable[[], Sequence[float]] = tuple
+) -> tuple[float, list[float]]:
     """Answer every reply at once with the next message, all that are due in one statement; return turns a second.
 
-    So every conversation is busy all the time, and the client costs the server as little as a client can.
+    So every conversation is busy all the time, and the client costs the server as little as a client can. Counted is
+    from when the first replies are there and WARM_SECONDS are over. `look` gives seconds used so far, such as of CPU;
+    returned is also what was used for each turn, in microseconds.
     """
     talker = await asyncpg.connect(dsn)
     listener = await asyncpg.connect(dsn)
@@ -70,21 +75,26 @@ async def keep_busy(dsn: str, sessions: Sequence[UUID], seconds: float) -> float
     )
     await listener.add_listener("workflow_replies", replied)
     count = 0
+    warm = False
+    used = look()
     begun = time.perf_counter()
     await said.fetch([str(s) for s in sessions])
-    while time.perf_counter() - begun < seconds:
-        async with asyncio.timeout(30):
+    while not warm or time.perf_counter() - begun < seconds:
+        async with asyncio.timeout(60):
             await rang.wait()
         batch, due[:BATCH_MAX] = due[:BATCH_MAX], []
         if not due:
             rang.clear()
         count += len(batch)
+        if not warm and time.perf_counter() - begun > WARM_SECONDS:
+            warm, count, used, begun = True, 0, look(), time.perf_counter()
         await said.fetch(batch)
     rate = count / (time.perf_counter() - begun)
+    each = [(b - a) / max(1, count) * 1e6 for a, b in zip(used, look(), strict=True)]
     await asyncio.sleep(1)  # the last answers; nothing is measured any more
     await listener.close()
     await talker.close()
-    return rate
+    return rate, each
 
 
 async def converse(dsn: str, sessions: Sequence[UUID], seconds: float, connections: int) -> Latencies:

@@ -9,7 +9,7 @@ import tempfile
 import asyncpg
 
 from bench.daemon_process import STARTING_SECONDS
-from bench.load import keep_busy, start_conversations
+from bench.load import WARM_SECONDS, keep_busy, start_conversations
 from bench.processes import Daemon, http_server, prepare_stepwell, wait_for_scripts
 from bench.server import create_database
 from daemon.embedded import Running
@@ -28,11 +28,11 @@ async def profile(running: Running, script: str, count: int, seconds: float) -> 
             await wait_for_scripts(dsn)
             sessions = await start_conversations(dsn, script, count)
             await asyncio.sleep(STARTING_SECONDS)
-            rate = await keep_busy(dsn, sessions, seconds)
+            rate, _ = await keep_busy(dsn, sessions, seconds)
         finally:
             daemon.stop()
         print(f"{rate:,.0f} turns/s under the profiler")
-        await show_statements(dsn, rate * seconds)
+        await show_statements(dsn, rate * (seconds + WARM_SECONDS))
         pstats.Stats(file.name).sort_stats("tottime").print_stats(PROFILE_LINES)
 
 

@@ -19,10 +19,10 @@ from engine.calling import as_calls
 from engine.errors import Problem
 from engine.expressions import function_names, is_pure_function
 from engine.grammar import Syntax, check_limits, explain, variable_name
-from engine.heads import closing_bracket, longest_head, normal_head
+from engine.heads import closing_bracket, longest_head, normal_head, with_object
 from engine.keyword_lines import KeywordLines
 from engine.misspellings import REFUSED, misspelt, misspelt_words, nearest_head
-from engine.phrases import EXTENDED, Phrase, is_head_word, lacks_sign, read_phrase
+from engine.phrases import EXTENDED, Phrase, is_head_word, is_other_form, lacks_sign, read_phrase
 from engine.raw import RawExpression, RawParsed, RawPart, RawSection, RawTarget, Statement, TreeReader
 from engine.registry import (
     class_named,
@@ -87,7 +87,7 @@ class LineReader:
     def parse_keyword(self, head: str, line: LogicalLine, text: str, at: int) -> tuple[type[Step], RawParsed]:
         """Return the first kind of step under `head` whose grammar takes the text. Raises the Syntax of the
         one that came farthest."""
-        text = normal_head(head, text)
+        text = with_object(head, normal_head(head, text))
         farthest: Syntax | None = None
         for kind in classes_by_head()[head]:
             try:
@@ -144,7 +144,7 @@ class LineReader:
             return Statement(kind, parsed, line, at, into=into, block=line.block)
         except Syntax as error:
             phrase = read_phrase(text, self.given, self.functions) if others else None
-            if phrase is None or (phrase.words in classes_by_head() and head.strip('" ') != "SET"):
+            if phrase is None or (phrase.words in classes_by_head() and not is_other_form(phrase, text)):
                 raise
             if not phrase.words.startswith(head.strip('" ')):
                 raise  # ON ERROR RESUME NXET is no keyword ON

@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from engine.source import MASK
+
+_PAIR = re.compile(rf'(\s*(?:[^\W\d]\w*|"{MASK}*")\s*)(=(?!=)|AS\b)', re.IGNORECASE)
+_PAIRS = re.compile(rf"\bWITH\s(?={_PAIR.pattern})", re.IGNORECASE)
+
 
 def head_pattern(head: str) -> re.Pattern[str]:
     """Return what a line that begins with these words looks like; blanks and underscores join words."""
@@ -54,3 +59,23 @@ def closing_bracket(text: str, at: int) -> int | None:
         if depth == 0:
             return index
     return None
+
+
+def with_object(head: str, text: str) -> str:
+    """Return a statement that takes a value behind WITH with its pairs (`WITH a = 1, b AS 2`) as the object that they
+    are: `WITH{a : 1, b :  2}`. All offsets stay; other statements, which take pairs themselves, stay as they are."""
+    found = _PAIRS.search(text) if head.split()[0] in ("PUBLISH", "TRIGGER") or "TEMPLATE" in head else None
+    if found is None or text[: found.start()].count("(") != text[: found.start()].count(")"):
+        return text
+    pieces, depth, start = [], 0, found.end()
+    for at, sign in enumerate(text + ","):
+        if at >= start:
+            depth += (sign in "([{") - (sign in ")]}")
+            if sign == "," and depth == 0:
+                pieces.append(text[start:at])
+                start = at + 1
+    signs = [_PAIR.match(piece) for piece in pieces]
+    if None in signs:
+        return text
+    pairs = [m[1] + ":".ljust(len(m[2])) + p[m.end() :] for p, m in zip(pieces, signs, strict=True) if m]
+    return text[: found.end() - 1] + "{" + ",".join(pairs) + "}"

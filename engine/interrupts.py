@@ -11,12 +11,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.events import EventPublished
+from engine.errors import ScriptError
+from engine.events import (
+    ChildEnded,
+    Event,
+    EventPublished,
+    QueryAnswered,
+    QueryFailed,
+    RequestCompleted,
+    RequestFailed,
+)
 from engine.plan import Procedure
 from engine.state import ExecutionState, Frame
 from engine.steps import Resumed
-from engine.values import Value
+from engine.values import Value, check_value
 from engine.waits import ForEvent, Wait, own_wait, parts_of
+
+
+def check_answer(event: Event) -> None:
+    """Raise ScriptError for what was refused or has failed, and for an answer that no variable can hold."""
+    if isinstance(event, QueryFailed | RequestFailed):
+        raise ScriptError(event.message, event.kind)
+    if isinstance(event, QueryAnswered | RequestCompleted | ChildEnded):
+        check_value(event.value)
+    elif isinstance(event, EventPublished):
+        check_value(event.data)
 
 
 def handler_of(why: Resumed) -> ForEvent | None:

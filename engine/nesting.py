@@ -32,7 +32,9 @@ from engine.steps import Step
 NESTING_MAX = 60  # blocks inside each other: more is a mistake, and recursion has an end
 
 _ENDED = re.compile(r"\s*(?:[^\W\d]\w*)?\s*(?:\(\s*\))?\s*")
-_ASSIGNED = re.compile(r"[^\W\d]\w*(?:\s*\[[^\[\]]*\]|\s*\.\s*\w+)*\s*=(?!=)")
+_ASSIGNED = re.compile(
+    r"[^\W\d]\w*(?:\s*\[[^\[\]]*\]|\s*\.\s*\w+)*\s*(?:[-+*/&:]?=(?!=)|(?:\+\+|--)\s*$)"  # what dispatch.py takes so
+)
 _TOP_WORDS = re.compile(r"[\"()\[\]{}]|[^\W\d]\w*")
 
 

@@ -29,7 +29,7 @@ CONDITIONS = frozenset(("WHERE", "IF", "WHEN", "HAVING", "UNLESS"))
 TIMED = frozenset(("TIMEOUT", "IN", "FOR", "EVERY", "AFTER", "BEFORE", "WITHIN"))
 EXTENDED = _words(
     "SET GET ADD CLEAR USE SEND CREATE DELETE UPDATE INSERT SAVE FIND POST PUT PATCH ON WAIT SORT FILTER MAP JOIN"
-    " MERGE FILL TABLE BOT TRANSFER PUBLISH REMOVE GROUP SELECT SCHEDULE CALL BEGIN DESCRIPTION PIVOT"
+    " MERGE FILL TABLE APPEND BOT TRANSFER PUBLISH REMOVE GROUP SELECT SCHEDULE CALL BEGIN DESCRIPTION PIVOT"
 )
 """Heads of our own that further words may make a keyword of somebody else's: CREATE DRAFT is ours, CREATE SITE not."""
 
@@ -143,6 +143,19 @@ def read_phrase(text: str, given: Collection[str], functions: Collection[str]) -
     return Phrase(words, _Cutter(text, rest).cut())
 
 
+def is_other_form(phrase: Phrase, text: str) -> bool:
+    """Tell whether words of our own begin what is somebody else's for its operands: `SET "name.xlsx", …`,
+    `SAVE file AS "name.pdf"`, `APPEND "log.txt", line`."""
+    first = phrase.clauses[0].operands[:1]
+    match phrase.words:
+        case "SAVE":
+            return [c.name for c in phrase.clauses] == ["", "AS"]
+        case "APPEND":
+            return bool(first) and text[first[0].start] == '"'
+        case _:
+            return phrase.words == "SET"
+
+
 def lacks_sign(phrase: Phrase, text: str, given: Collection[str]) -> bool:
     """Tell whether SET is followed by a name and a value which only a blank parts: SET x 5, which lacks its "=".
     SET color "red" may be somebody's keyword, where color is no variable."""
@@ -242,20 +255,28 @@ class _Cutter:
         fresh = self.first == at and self.key is None
         if self.due and not fresh:
             return 0
-        if self.due and not (upper in CLAUSES and token.text.isupper() and self.is_operand(following, token)):
+        if self.due and not (self.is_named(at) and self.is_operand(following, token)):
             return 0
         if not self.due and upper == "AS" and self.is_pair_sign(at):
             return 0
         if not self.due and (self.is_operator(upper) or self.is_unit(at)):
             return 0
-        if upper in CLAUSES:
+        if upper in CLAUSES or self.due:
             return 1
-        if self.due or not is_head_word(token.text) or upper in _VALUE_WORDS or not self.is_operand(following, token):
+        if not is_head_word(token.text) or upper in _VALUE_WORDS or not self.is_operand(following, token):
             return 0
         count = 1
         while self.is_operand_word(at + count) and is_head_word(self.tokens[at + count].text):
             count += 1
         return count
+
+    def is_named(self, at: int) -> bool:
+        """Tell whether an upper-case word behind a clause word names the clause better: WITH STYLE 2."""
+        word = self.tokens[at].text
+        if not word.isupper() or word in _VALUE_WORDS:
+            return False
+        follows = self.tokens[at + 1].kind if at + 1 < len(self.tokens) else ""
+        return word in CLAUSES or (self.clauses[-1].name == "WITH" and follows in ("text", "number") and len(word) > 1)
 
     def is_operator(self, word: str) -> bool:
         """Tell whether a word joins operands here; IN does so in conditions and opens a clause elsewhere."""

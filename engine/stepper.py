@@ -12,9 +12,9 @@ from typing import assert_never, cast
 
 from engine.effects import Effect, Handle, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
-from engine.events import ChildEnded, Event, EventPublished, QueryAnswered, QueryFailed, RequestCompleted, RequestFailed
+from engine.events import Event, MessageReceived, QueryFailed, RequestFailed
 from engine.expressions import Moment
-from engine.interrupts import handled, handler_of, interrupt, numbered
+from engine.interrupts import check_answer, handled, handler_of, interrupt, numbered
 from engine.plan import Plan, Procedure
 from engine.policy import Policy
 from engine.results import Continue, Done, Failure, StepResult, Suspend
@@ -36,7 +36,7 @@ from engine.steps import (
     Return,
     Returned,
 )
-from engine.values import Value, assign_path, check_value
+from engine.values import Value, assign_path
 from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, own_wait, parts_of
 
 __all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "check_answer", "deliver"]
@@ -70,28 +70,22 @@ def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, u
     return run.unfinished(None)
 
 
-def check_answer(event: Event) -> None:
-    """Raise ScriptError for what was refused or has failed, and for an answer that no variable can hold."""
-    if isinstance(event, QueryFailed | RequestFailed):
-        raise ScriptError(event.message, event.kind)
-    if isinstance(event, QueryAnswered | RequestCompleted | ChildEnded):
-        check_value(event.value)
-    elif isinstance(event, EventPublished):
-        check_value(event.data)
-
-
 class _Run:
     """One slice of a turn over a state of its own."""
 
-    __slots__ = ("count", "effects", "moment", "plan", "policy", "state")
+    __slots__ = ("count", "effects", "frame", "here", "plan", "policy", "state")
 
     def __init__(self, plan: Plan, state: ExecutionState, moment: Moment, policy: Policy) -> None:
         self.plan = plan
         self.state = state
-        self.moment = moment
         self.policy = policy
         self.effects: list[Effect] = []
         self.count = 0
+        self.frame: Frame | None = None  # whose names `here` reads
+        # One for all steps of the slice: no step keeps it beyond its run.
+        self.here = Here(ENTERED, None, dict[str, Value]().get, moment, policy, state.kept, state.requested)
+        self.here.everything = self.everything
+        self.here.parameters_of = plan.parameters_of
 
     # ── one step ──
 
@@ -103,20 +97,21 @@ class _Run:
         step = self.plan.steps[frame.position]
         state = self.state
         why, state.why = state.why, ENTERED
-        memo = frame.memos.get(frame.position)
+        here = self.here
+        here.memo = frame.memos.get(frame.position) if frame.memos else None
+        if frame is not self.frame:
+            self.frame, here.lookup = frame, self.lookup()
         try:
-            if type(why) is Resumed and not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
-                check_answer(why.event)
-            if type(why) is Resumed:
+            if type(why) is Resumed and type(why.event) is not MessageReceived:
+                if not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
+                    check_answer(why.event)
                 handler = handler_of(why)
                 if handler is not None:
                     interrupt(state, self.plan.procedures[handler.handler], why)
                     return None
+            if type(why) is Resumed and type(why.wait) is FirstOf:
                 why = Resumed(why.event, own_wait(why.wait))
-            here = Here(
-                why, memo, self.lookup(), self.moment, self.policy, state.kept, state.requested, self.everything
-            )
-            here.parameters_of = self.plan.parameters_of
+            here.why = why
             move = step.run(here)
             if type(move) is Next:  # the commonest by far; the rest in the order of their definition
                 if move.effects:
@@ -282,9 +277,11 @@ class _Run:
                     state.frames[-1].resume_errors = resume
                 case Request():
                     state.requested += 1
+                    self.here.requested = state.requested
                     self.effects.append(replace(effect, number=state.requested))
                 case Keep(key=key, value=value):
                     state.kept = {k: v for k, v in {**state.kept, key: value}.items() if v is not None}
+                    self.here.kept = state.kept
                 case Handle(event=name, procedure=handler):
                     base = state.frames[state.frames[-1].base]
                     kept = {n: h for n, h in base.handlers.items() if n != name}
@@ -297,7 +294,8 @@ class _Run:
     def suspend(self, wait: Wait) -> Suspend:
         state = self.state
         own = parts_of(wait)
-        if len(own) > 1 or any(frame.handlers for frame in state.frames):
+        frames = state.frames
+        if len(own) > 1 or frames[0].handlers or (len(frames) > 1 and any(frame.handlers for frame in frames)):
             # The question first: its place in the checkpoint is the same for all clients. Waits for events last:
             # naming one takes the number that a request without one goes by.
             ordered = sorted(own, key=lambda p: 0 if isinstance(p, ForMessage) else 2 if isinstance(p, ForEvent) else 1)

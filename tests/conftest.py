@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from daemon.embedded import Running, start_embedded
 from tests import run_state
@@ -39,8 +39,10 @@ SERVER_SETTINGS = {
 }
 SERVER_SETTINGS |= {"max_wal_senders": "0", "max_wal_size": "2GB"}
 
-settings.register_profile("dev", max_examples=30, deadline=None, print_blob=True)
-settings.register_profile("ci", max_examples=60, deadline=None, print_blob=True, database=None)
+# Explaining a failure traces every line: what takes seconds takes minutes.
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink]
+settings.register_profile("dev", max_examples=30, deadline=None, print_blob=True, phases=PHASES)
+settings.register_profile("ci", max_examples=30, deadline=None, print_blob=True, phases=PHASES, database=None)
 settings.register_profile("thorough", max_examples=3000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 

@@ -38,7 +38,7 @@ def test_the_example_of_every_keyword_gives_its_conversation(
 
 def test_the_examples_and_the_chats_beside_this_file(stepwell: Command, postgres: Running) -> None:
     folders = (ROOT / "examples", Path(__file__).parent)
-    count = sum(len(list(folder.glob("*.chat"))) for folder in folders)
+    count = sum(len(list(folder.rglob("*.chat"))) for folder in folders)
     told = stepwell("test", *folders, "--database-url", postgres.dsn)
     assert told.status == 0, told.out
     assert told.out.count("✓") == count and told.out.endswith(f"{count} passed, 0 failed\n")

@@ -19,6 +19,7 @@ from daemon.performing import AttemptFailed, TakenRequest
 from daemon.settings_world import Mail, MailAccount
 from engine.values import Value
 from tests.daemon.mail_server import HOST, PASSWORD, MailServer, certificate, mail_server
+from tests.scale import examples
 
 KEY = UUID("01234567-89ab-cdef-0123-456789abcdef")
 CREATED_AT = datetime(2026, 3, 14, 9, 26, tzinfo=UTC)
@@ -227,7 +228,7 @@ NASTY = st.text('a@b.c<>"\\,;: \r\n\0\x0b\x85\u2028ü=?-')
 
 
 @given(subject=st.one_of(st.text(), NASTY), to=NASTY, body=st.one_of(st.text(), NASTY))
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 def test_no_text_makes_a_header_or_a_recipient(subject: str, to: str, body: str) -> None:
     payload: dict[str, Value] = {"to": ["ana@example.com"], "cc": [to], "subject": subject, "body": body}
     nowhere = Folders(None, None, 0)
@@ -243,7 +244,7 @@ def test_no_text_makes_a_header_or_a_recipient(subject: str, to: str, body: str)
 
 
 @given(st.one_of(st.text(), NASTY))
-@settings(max_examples=100)
+@settings(max_examples=examples(40))
 def test_what_passes_as_an_address_is_one_address(text: str) -> None:
     try:
         address = address_of(text)

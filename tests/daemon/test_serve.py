@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -12,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from daemon.migrations import SchemaProblem
-from daemon.serve import serve
+from daemon.serve import open_files_allowed, serve
 from daemon.settings import Surroundings
 from daemon.store import open_pool
 from daemon.store_clients import ClientStore
@@ -96,3 +97,12 @@ async def test_a_database_that_comes_later_is_waited_for(database: str, tmp_path
 async def test_a_schema_without_our_tables_is_one_sentence(empty_database: str) -> None:
     with pytest.raises(SchemaProblem, match="stepwell migrate"):
         await serve(settings_of(), Surroundings(), dsn=empty_database)
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        assert open_files_allowed() in before
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= before[0] or before[0] == resource.RLIM_INFINITY
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

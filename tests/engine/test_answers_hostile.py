@@ -15,6 +15,7 @@ from engine.answers import SECRET_TYPES, TYPE_ALIASES, Accepted, Rejected, check
 from engine.answers.words import DAYS, HOURS, LANGUAGES, MONTHS, NO, YES
 from engine.events import Attachment
 from tests.engine.speed import slowness
+from tests.scale import examples
 
 NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
 SECONDS_MAX = 1.0
@@ -52,13 +53,13 @@ TYPES = st.sampled_from([t for t in type_names() if t not in ("password", "secre
 TAGS = st.sampled_from([*LANGUAGES, "pt-BR", "en-GB", "es-MX", "de-CH", "ja", "", "-"])
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(TYPES, TEXTS, TAGS)
 def test_any_text_is_accepted_or_asked_again(type: str, content: str, tag: str) -> None:
     assert is_storable(check(type, content, tag))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(TEXTS)
 def test_any_password_stays_secret(content: str) -> None:
     outcome = check("password", content)
@@ -68,7 +69,7 @@ def test_any_password_stays_secret(content: str) -> None:
         assert content.strip() not in str(outcome.value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text("0123456789 -", min_size=12, max_size=24))
 def test_any_card_shows_four_digits_at_most(content: str) -> None:
     outcome = check("creditcard", content)
@@ -83,7 +84,7 @@ def test_any_card_shows_four_digits_at_most(content: str) -> None:
 AGAIN = sorted(set(TYPE_ALIASES) - SECRET_TYPES - {"integer", "float", "money", "boolean"})
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(AGAIN), TEXTS, TAGS, TAGS)
 def test_an_accepted_value_is_accepted_as_it_is(type: str, content: str, tag: str, other: str) -> None:
     outcome = check(type, content, tag)
@@ -91,7 +92,7 @@ def test_an_accepted_value_is_accepted_as_it_is(type: str, content: str, tag: st
         assert check(type, str(outcome.value), other) == outcome
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from(["integer", "float", "money", "boolean"]), TEXTS, TAGS)
 def test_an_accepted_number_printed_is_the_same_number(type: str, content: str, tag: str) -> None:
     outcome = check(type, content, tag)
@@ -121,7 +122,7 @@ def test_every_minute_comes_back(moment: datetime) -> None:
     assert check("hour", clock) == check("hour", half) == Accepted(clock, clock)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=5).map(tuple))
 def test_a_menu_gives_a_choice_or_asks_again(content: str, choices: tuple[str, ...]) -> None:
     outcome = check("text", content, choices=choices)
@@ -129,7 +130,7 @@ def test_a_menu_gives_a_choice_or_asks_again(content: str, choices: tuple[str, .
         assert outcome.value in choices
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.sampled_from(["file", "image", "audio", "video", "document", "qrcode"]),
     st.builds(Attachment, TEXTS, st.one_of(TEXTS, st.just("file")), TEXTS, TEXTS),
@@ -138,19 +139,19 @@ def test_any_attachment_is_accepted_or_asked_again(type: str, attachment: Attach
     assert is_storable(check(type, "", files=(attachment,)))
 
 
-MILLION = 1_000_000
+LONG = 100_000
 BOMBS = {
-    "blanks": " " * (10 * MILLION),
-    "letters": "a" * (10 * MILLION),
-    "digits": "9" * (10 * MILLION),
-    "blanks inside": "a" + " " * (10 * MILLION) + "a",
-    "accents": "a" + "\u0301\u0316" * (5 * MILLION),
-    "marks": "\u200b" * (10 * MILLION),
-    "surrogates": "\ud800" * MILLION,
-    "ats": "@" * (10 * MILLION),
-    "points": "1." * (5 * MILLION),
-    "ligatures": "\ufdfa" * MILLION,
-    "padded": " \u200b" * MILLION + "yes" + "\u200b " * MILLION,
+    "blanks": " " * (10 * LONG),
+    "letters": "a" * (10 * LONG),
+    "digits": "9" * (10 * LONG),
+    "blanks inside": "a" + " " * (10 * LONG) + "a",
+    "accents": "a" + "\u0301\u0316" * (5 * LONG),
+    "marks": "\u200b" * (10 * LONG),
+    "surrogates": "\ud800" * LONG,
+    "ats": "@" * (10 * LONG),
+    "points": "1." * (5 * LONG),
+    "ligatures": "\ufdfa" * LONG,
+    "padded": " \u200b" * LONG + "yes" + "\u200b " * LONG,
     "short accents": "a" + "\u0301\u0316" * 1000,
     "short ligatures": "\ufdfa" * 2000,
     "short digits": "1," * 1000,
@@ -161,7 +162,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_ten_million_characters_cost_no_time(bomb: str) -> None:
+def test_a_million_characters_cost_no_time(bomb: str) -> None:
     for type in TYPE_ALIASES:
         began = time.process_time()
         outcome = check(type, BOMBS[bomb])
@@ -175,4 +176,4 @@ def test_ten_million_characters_cost_no_time(bomb: str) -> None:
 def test_a_longer_answer_than_a_type_takes_is_asked_again() -> None:
     assert isinstance(check("password", "x" * 2048), Accepted)
     assert isinstance(check("password", "x" * 2049), Rejected)
-    assert isinstance(check("text", "x" * (10 * MILLION)), Accepted)
+    assert isinstance(check("text", "x" * (10 * LONG)), Accepted)

@@ -52,3 +52,8 @@ def test_any_name(form: str) -> None:
         except CompileError as error:
             refused.append(f"{source}: {error.problems[0].message}")
     assert refused == []
+
+
+@pytest.mark.parametrize("line", ["case += 2", "else++", "loop--", "next := 3", "case.a[1] *= 2", "end = 4"])
+def test_a_word_of_a_block_is_a_name_where_it_is_changed(line: str) -> None:
+    compile_script("p.bas", {"p.bas": line})

@@ -15,6 +15,7 @@ from engine.functions import FUNCTIONS
 from engine.nodes import call_node, decode_node, encode_node, name_node
 from engine.values import Value, assign_path, check_value, compare, equal, to_json, to_number, to_text
 from tests.engine.trees import a_moment
+from tests.scale import examples
 
 _TEXTS = st.one_of(
     st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
@@ -68,7 +69,7 @@ _bindings = st.dictionaries(st.sampled_from(_VARIABLES), values, max_size=5)
 _SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
-@settings(_SETTINGS, max_examples=800)
+@settings(_SETTINGS, max_examples=examples(150))
 @given(trees, _bindings)
 def test_any_tree_has_a_value_or_a_script_error(node: ast.expr, variables: dict[str, Value]) -> None:
     before = copy.deepcopy(variables)
@@ -82,7 +83,7 @@ def test_any_tree_has_a_value_or_a_script_error(node: ast.expr, variables: dict[
     assert variables == before
 
 
-@settings(_SETTINGS, max_examples=15)
+@settings(_SETTINGS, max_examples=examples(8))
 @given(st.data())
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_any_arguments_of_a_function_give_a_value_or_a_script_error(name: str, data: st.DataObject) -> None:
@@ -98,7 +99,7 @@ def test_any_arguments_of_a_function_give_a_value_or_a_script_error(name: str, d
     assert arguments == before
 
 
-@settings(_SETTINGS, max_examples=400)
+@settings(_SETTINGS, max_examples=examples(100))
 @given(trees)
 def test_encoding_and_decoding_a_tree_changes_nothing(node: ast.expr) -> None:
     encoded = encode_node(node)
@@ -109,7 +110,7 @@ def test_encoding_and_decoding_a_tree_changes_nothing(node: ast.expr) -> None:
     assert names_of(one) == names_of(other) <= set(_VARIABLES)
 
 
-@settings(_SETTINGS, max_examples=400)
+@settings(_SETTINGS, max_examples=examples(100))
 @given(st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner), max_leaves=6))
 def test_any_json_decodes_or_is_refused(encoded: Value) -> None:
     try:
@@ -119,7 +120,7 @@ def test_any_json_decodes_or_is_refused(encoded: Value) -> None:
     assert encode_node(node) == encoded or encoded != encoded
 
 
-@settings(_SETTINGS, max_examples=500)
+@settings(_SETTINGS, max_examples=examples(100))
 @given(values, st.lists(st.one_of(st.integers(-2, 5), _TEXTS, _SCALARS), min_size=1, max_size=4), values)
 def test_assigning_a_path_never_changes_its_input(container: Value, path: list[Value], value: Value) -> None:
     before = copy.deepcopy((container, path, value))
@@ -132,7 +133,7 @@ def test_assigning_a_path_never_changes_its_input(container: Value, path: list[V
     assert (container, path, value) == before
 
 
-@settings(_SETTINGS, max_examples=500)
+@settings(_SETTINGS, max_examples=examples(100))
 @given(values, values)
 def test_comparing_is_symmetric_and_consistent(a: Value, b: Value) -> None:
     assert equal(a, a)
@@ -144,7 +145,7 @@ def test_comparing_is_symmetric_and_consistent(a: Value, b: Value) -> None:
     assert order is None or opposite == -order
 
 
-@settings(_SETTINGS, max_examples=300)
+@settings(_SETTINGS, max_examples=examples(80))
 @given(values)
 def test_text_and_json_of_any_value_are_values(value: Value) -> None:
     check_value(to_text(value))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.expression_rules import RESERVED
 from engine.grammar import BRACKETS_MAX, NODE_DEPTH_MAX, ExpressionParser, Syntax
 from engine.source import Source, scan
+from tests.scale import examples
 
 PARSER = ExpressionParser()
 LEAD = "x = "
@@ -337,7 +338,7 @@ PIECES = (
 TEXTS = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join))
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(TEXTS)
 def test_any_text_parses_or_is_a_syntax_error(text: str) -> None:
     source = Source("t.bas", "x = " + text)

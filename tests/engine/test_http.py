@@ -188,7 +188,7 @@ def test_members_that_the_envelope_lacks_are_looked_up_in_its_data() -> None:
         ("session.k", ("get_session_variable", ("k",))),
         ("user.k", ("get_session_variable", ("k",))),
         ("SESSION.a.b", ("get_session_variable", ("a.b",))),
-        ("prices.csv", ("read_file", ("prices.csv",))),
+        ("prices.txt", ("read_file", ("prices.txt",))),
         ("docs/a b.txt", ("read_file", ("docs/a b.txt",))),
         ("text.length", ("read_file", ("text.length",))),
         ("nobody.name", ("read_file", ("nobody.name",))),

@@ -14,6 +14,7 @@ from engine.plan import Plan
 from engine.printing import print_plan
 from tests.engine.programs import programs
 from tests.engine.test_breadth_compiles import SCRIPTS
+from tests.scale import examples
 
 
 def steps(plan: Plan) -> Any:
@@ -43,7 +44,7 @@ def same_when_printed(source: str) -> None:
 
 
 @given(programs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_a_generated_program_is_the_same_when_printed(source: str) -> None:
     same_when_printed(source)
 

@@ -17,6 +17,7 @@ from engine.policy import Policy
 from engine.waits import question_of
 from tests.engine.player import Player
 from tests.engine.programs import programs
+from tests.scale import examples
 
 ANSWERS = ("yes", "no", "3", "x", "", "Green", "11")
 TURNS_MAX = 25
@@ -41,14 +42,14 @@ def conversation(plan: Plan, seed: int, *, stored: bool) -> tuple[list[str], obj
 
 
 @given(programs(), st.integers(0, 10_000))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_storing_after_every_step_changes_nothing(source: str, seed: int) -> None:
     plan = compile_script("p.bas", {"p.bas": source})
     assert conversation(plan, seed, stored=True) == conversation(plan, seed, stored=False)
 
 
 @given(programs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_plan_is_the_same_after_storing(source: str) -> None:
     plan = compile_script("p.bas", {"p.bas": source})
     again = decode_plan(encode_plan(plan))
@@ -56,7 +57,7 @@ def test_plan_is_the_same_after_storing(source: str) -> None:
 
 
 @given(programs(1), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_a_damaged_program_compiles_or_gives_compile_error(source: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(source)))
     drop = data.draw(st.integers(0, 12))
@@ -65,7 +66,7 @@ def test_a_damaged_program_compiles_or_gives_compile_error(source: str, data: st
 
 
 @given(st.text())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_any_text_compiles_or_gives_compile_error(source: str) -> None:
     compiles_or_says_why(source)
 

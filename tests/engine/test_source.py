@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from engine.literals import FAILURES_PER_LINE_MAX
 from engine.source import MASK, Interpolation, Literal, LogicalLine, Scan, Source, scan
+from tests.scale import examples
 
 
 def lines_of(text: str) -> list[str]:
@@ -317,7 +318,7 @@ def check(found: Scan, source: Source) -> None:
         assert problem.render()
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(TEXTS)
 @example('TALK "')
 @example("'")

@@ -9,10 +9,11 @@ from engine.codec import decode_plan, encode_plan
 from engine.compiler import compile_script
 from tests.engine.statement_forms import BLOCKS, SIMPLE, scripts
 from tests.engine.test_printing import same_when_printed
+from tests.scale import examples
 
 
 @given(scripts())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_any_script_of_any_statements_compiles(source: str) -> None:
     plan = compile_script("p.bas", {"p.bas": source})
     assert decode_plan(encode_plan(plan)) == plan

@@ -176,6 +176,8 @@ async def judge(connection: Connection, sessions: list[UUID], outside: Outside) 
     expected = len(sessions) * TICKETS_EACH
     if (counts["tickets"], counts["described"]) != (expected, expected):
         wrong.append(f"{counts['tickets']} tickets, {counts['described']} of them different, and not {expected}")
+    for row in await connection.fetch(LEFT):
+        wrong.append(f"{row[0]} x {row[1]}")
     for left in ("requests", "signals", "stuck"):
         if counts[left]:
             wrong.append(f"{counts[left]} {left} are left over")
