@@ -164,9 +164,7 @@ def create_metrics() -> Metrics:
         pool_connections_max=gauge("pool_connections_max", "Connections the pool may open."),
         loop_lag_seconds=histogram("loop_lag_seconds", "How late the event loop wakes a sleeper."),
         llm_attempts=counter("llm_attempts_total", "Attempts to ask a language model, by outcome.", "outcome"),
-        llm_tokens=counter(
-            "llm_tokens_total", "Tokens that language models counted, by configured model.", "kind", "model"
-        ),
+        llm_tokens=counter("llm_tokens_total", "Tokens that language models counted, by model.", "kind", "model"),
         requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
         **_standing_still(gauge),
