@@ -377,7 +377,7 @@ async def run_daemon(
         connections = await stack.enter_async_context(
             open_connections(settings, dsn or settings.database.url, wait=wait, random=random)
         )
-        readiness = readiness or Readiness()
+        readiness = Readiness() if readiness is None else readiness  # one that is not ready is false
         metrics = metrics or create_metrics()
         if performers is None:
             find_script = ToolStore(connections.looking).find_script

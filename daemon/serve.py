@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ async def serve(settings: Settings, surroundings: Surroundings, *, dsn: str | No
     database that is away is waited for. A folder of scripts that does not compile is reported, and the plans
     deployed before stay in force, because the conversations under way need a daemon.
     """
+    open_files_allowed()
     systemd = Systemd(surroundings.notify_socket)
     metrics, readiness = create_metrics(), Readiness()
     service = _Service(settings, metrics, readiness, systemd, dsn)
@@ -49,6 +51,16 @@ async def serve(settings: Settings, surroundings: Surroundings, *, dsn: str | No
             failure = serving.result()
     if failure is not None:
         raise failure
+
+
+def open_files_allowed() -> int:
+    """Raise this process's limit of open files as far as it may, and return it: each request under way is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):  # "unlimited" is more than some kernels allow
+        return soft
+    return hard
 
 
 class _Service:

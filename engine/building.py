@@ -89,7 +89,10 @@ class Builder:
         place = self.place()
         sections = self.sections(statement, place, parsed)
         written = Written(place, parsed, sections, into, tuple(self.loops), lines)
-        self.out.append(statement.kind.build(written))
+        step = statement.kind.build(written)
+        self.out.append(step)
+        if step.VALUED and getattr(step, "into", None) is None:
+            self.warn(statement.offset, "the result goes nowhere", "put a variable before it: x = …")
 
     def without_calls(self, raw: RawParsed) -> RawParsed:
         """Return a line's parts with the calls in its expressions already lifted."""

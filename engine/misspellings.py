@@ -12,6 +12,7 @@ _LABELS = ("labels and jumps are not part of the dialect", "use IF, a loop, or a
 REFUSED = {
     "GOTO": _LABELS,
     "GOSUB": _LABELS,
+    "THEN": ("THEN belongs to an IF, and this is none", "IF condition THEN"),
 }
 """What other BASICs have and this dialect has not, with a sentence and what to do instead."""
 

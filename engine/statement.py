@@ -48,6 +48,14 @@ _FRESH = re.compile(
 _STRAY = re.compile(r"\s*(?:(?:LET |SET )?[^\W\d][\w.]*\s*=|(?:[A-Z]{2,}[ \t]+)+)\s*$")
 _CLAUSE = re.compile(r"\s*([A-Za-z]+)(?:[ \t]+(\w+))?[ \t]*(.?)")
 _WITH_PAIR = re.compile(r"\s*WITH\s+\w+\s*(?:AS\b|=)", re.IGNORECASE)
+_THEN = re.compile(r"\s*THEN(?!\w)(?!\s*=)", re.IGNORECASE)
+_HEARD = re.compile(r"\s*(?:DEFAULT|RETRIES)[ \t]+[\w\"“]")
+_WITH = re.compile(r"\s*WITH[ \t]+[\w\"“{\[(#]", re.IGNORECASE)
+_WITH_BLOCK = re.compile(r"\s*WITH[ \t]+[^\W\d]\w*(?:\.\w+|\[[^\]]*\])*[ \t]*(?:$|'|//|REM\b)", re.IGNORECASE)
+_FURTHER = re.compile(
+    r"\s*(?:\.[^\W\d]\w*\(|(?:TO|SUBJECT|BODY|USING|AS|INTO|BY|AT|TIMEOUT|DATA|TEMPLATE|ATTACHMENTS?|CC|BCC)"
+    r"[ \t]+(?:[\"“\d\[{]|[^\W\d]\w*(?![ \t]*(?:=|:))))"
+)
 _LEADING = re.compile(r"\s*(?:(?:AND|OR)(?=[ \t]+[^\s=.])|[+&](?!\+))", re.IGNORECASE)
 
 
@@ -97,7 +105,7 @@ class StatementScanner:
         text = text.strip(" ")
         if not text and not self.opens_brace:
             return None
-        broken = bool(self.problems)
+        broken = any(p.severity == "error" for p in self.problems)
         return LogicalLine(text, self.start + lead, self.literals, None, self.opens_brace, broken)
 
     def _take(self, piece: str, length: int) -> None:
@@ -112,7 +120,8 @@ class StatementScanner:
     def _word(self, word: str) -> None:
         self._take(word, len(word))
         name = word.upper()
-        if word == "_" and self.text[self.at : self.reader.line_end(self.at)].strip() == "":
+        rest = self.text[self.at : self.reader.line_end(self.at)] if word == "_" else ""
+        if word == "_" and (not rest.strip() or rest.lstrip().startswith(("'", "//"))):
             self.pieces[-1] = " "
             self._token("_")
             return
@@ -175,7 +184,7 @@ class StatementScanner:
         rest = self.text[self.at + 1 : self.reader.line_end(self.at)]
         is_last = not rest.strip() or rest.lstrip().startswith(("'", "//"))
         if c == ";":
-            if self.first in LISTED_HEADS and not is_last:
+            if self.first in LISTED_HEADS and not is_last and not _FRESH.match(rest):
                 self._take(",", 1)
                 self._token(",")
                 return True
@@ -231,6 +240,8 @@ class StatementScanner:
         closing = closings(self.text, self.at)
         if not single:
             literal = self.reader.read(self.at, c, closing, self.limit)
+            if c == '"' and self._ends_curly(literal):
+                literal = self.reader.read(self.at, c, ("”",), self.reader.line_end(self.at))
             if literal and not self._runs_over(literal):
                 self._literal(literal)
             else:
@@ -240,8 +251,21 @@ class StatementScanner:
         literal = self.reader.read(self.at, c, closing, end) if self._operand_due() else None
         if literal and _AFTER_QUOTE.match(self.text, literal.end):
             self._literal(literal)
-        else:
-            self._comment()
+            return
+        if (
+            self._operand_due()
+            and not self.text[self.at + 1 : self.at + 2].isspace()
+            and "'" in self.text[self.at + 1 : end]
+        ):
+            what, hint = "what stands behind this ' is read as a comment", 'write a text with \' in it as "…"'
+            self.problems.append(self.source.problem(self.at, what, hint, warning=True))
+        self._comment()
+
+    def _ends_curly(self, literal: Literal | None) -> bool:
+        """Whether a string of several lines was closed on its first one by the quote of an editor: "a”."""
+        end = self.reader.line_end(self.at)
+        over = literal is None or literal.end > end
+        return over and self.text[self.at : end].rstrip().endswith("”")
 
     def _literal(self, literal: Literal) -> None:
         self.literals[literal.start] = literal
@@ -290,6 +314,8 @@ class StatementScanner:
             return self.before not in ("", ".") or last == "_"
         if last in "+-" and self.before == last and "".join(self.pieces).rstrip().endswith(last * 2):
             return False  # x++
+        if last == ":" and self.chooses:
+            return True
         if last in _OPERATORS:
             scheduled = "SCHEDULE" in (self.first, self.second)
             return last not in "*%" or (self._ends_operand(self.before) and not scheduled)
@@ -300,6 +326,8 @@ class StatementScanner:
 
     def _clause_opens(self, line: str) -> bool:
         if _LEADING.match(line):
+            return True
+        if self._chain_opens(line):
             return True
         opening = _CLAUSE.match(line)
         if not opening or not self._is_data():
@@ -325,6 +353,21 @@ class StatementScanner:
                 return second not in ("ERROR", "EVENT", "FORM", "TIMEOUT", "")
             case _:
                 return False
+
+    def _chain_opens(self, line: str) -> bool:
+        """Whether a line goes on with the statement before it because it begins none itself: THEN, `.trim()`,
+        `SUBJECT "s"`, `WITH TEMPLATE "t"`."""
+        if self.first in ("BEGIN", "TABLE", "END", "WITH") or not self.first:
+            return False
+        if self.first in ("IF", "ELSEIF", "ELSE") and not self.has_then and _THEN.match(line):
+            return True
+        if self.first == "HEAR" and _HEARD.match(line):
+            return True
+        if self.head == "INSERT" and line.lstrip().startswith("("):
+            return True
+        if _WITH.match(line):
+            return not (self.has_then or self.first in BRACE_HEADS or _WITH_BLOCK.match(line))
+        return not self.has_then and self.first not in BRACE_HEADS and _FURTHER.match(line) is not None
 
     def _ends_operand(self, token: str) -> bool:
         return bool(token) and token not in _OPERAND_DUE and token not in OPERATOR_WORDS

@@ -318,6 +318,7 @@ class Step(ABC):
     RESULT: ClassVar[bool] = False  # whether `x = KEYWORD …` is one of its forms
     SECTIONS: ClassVar[dict[str, str]] = {}  # words that open a further section -> rule of that line
     CLOSERS: ClassVar[dict[str, str]] = {}  # words that close the block -> rule of that line
+    VALUED: ClassVar[bool] = False  # it only gives a value: without a variable for it, a warning
     LOOP: ClassVar[str] = ""  # FOR, DO or WHILE: what EXIT calls it
     CATCHES: ClassVar[bool] = False  # its first block is guarded: an error in it runs the step with Caught
     TOLD: ClassVar[bool] = False  # it is run with QueryFailed, RequestFailed or Caught where what it called failed

@@ -1184,58 +1184,83 @@ create function workflow_write_extras(extras jsonb) returns void
 as $$
 declare
     back uuid[];
+    more uuid[];
 begin
-    delete from workflow_signals s
-    where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i);
-
-    -- By their own ids: where the turn ended the execution, the signal is gone already.
-    update workflow_events e set processed = true, stage = 'told'
-    where e.id in (select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i);
-
-    delete from workflow_event_waits w
-    using jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'events') n
-    where w.execution_id = (x ->> 'execution')::uuid and w.number = n::integer;
-
-    with unheard as (
+    -- Most turns write one or two of these: each is looked for before its statement is run.
+    if extras @? '$[*].signals[*]' then
         delete from workflow_signals s
-        where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i)
-            or s.kind = 'event' and (s.execution_id, s.number) in (
-                select (x ->> 'execution')::uuid, n::integer
-                from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'events') n)
-        returning s.kind, s.message
-    )
-    select array_agg(u.message::uuid) into back from unheard u where u.kind = 'event';
-    if back is not null then
-        perform workflow_events_back(back);
+        where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i);
     end if;
 
-    delete from workflow_requests r using (
-        select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
-        from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'answered') n
-    ) answered where r.id = answered.id;
+    if extras @? '$[*].consumed[*]' then
+        -- By their own ids: where the turn ended the execution, the signal is gone already.
+        update workflow_events e set processed = true, stage = 'told'
+        where e.id in (select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i);
+    end if;
 
-    update workflow_requests r set status = 'cancelled', ended_at = workflow_now()
-    from (
-        select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
-        from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'given_up') n
-    ) given_up where r.id = given_up.id and r.status in ('pending', 'taken', 'in_doubt');
+    if extras @? '$[*].unheard[*]' then
+        with unheard as (
+            delete from workflow_signals s
+            where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i)
+            returning s.kind, s.message
+        )
+        select array_agg(u.message::uuid) into back from unheard u where u.kind = 'event';
+    end if;
 
-    update workflow_executions e set result_json = (x -> 'result')::text
-    from jsonb_array_elements(extras) x where x ? 'result' and e.id = (x ->> 'execution')::uuid;
+    if extras @? '$[*].events[*]' then
+        delete from workflow_event_waits w
+        using jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'events') n
+        where w.execution_id = (x ->> 'execution')::uuid and w.number = n::integer;
 
-    insert into workflow_event_waits (execution_id, number, event_name, bot_id, since)
-    select e.id, (w ->> 0)::integer, w ->> 1, e.bot_id, workflow_now()
-    from jsonb_array_elements(extras) x
-    cross join lateral jsonb_array_elements(x -> 'waits') w
-    join workflow_executions e on e.id = (x ->> 'execution')::uuid;
+        with unheard as (
+            delete from workflow_signals s
+            using jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'events') n
+            where s.kind = 'event' and s.execution_id = (x ->> 'execution')::uuid and s.number = n::integer
+            returning s.message
+        )
+        select array_agg(u.message::uuid) into more from unheard u;
+    end if;
+    if back is not null or more is not null then
+        perform workflow_events_back(coalesce(back, '{}') || coalesce(more, '{}'));
+    end if;
 
-    insert into workflow_requests (id, execution_id, number, bot_id, session_id, partition, kind, payload, policy,
-        not_before, deadline, created_at)
-    select workflow_request_id(e.id, (r ->> 'number')::integer), e.id, (r ->> 'number')::integer, e.bot_id, e.session_id,
-        e.partition, r ->> 'kind', r -> 'payload', r ->> 'policy', workflow_now(), (r ->> 'deadline')::timestamptz, workflow_now()
-    from jsonb_array_elements(extras) x
-    cross join lateral jsonb_array_elements(x -> 'requests') r
-    join workflow_executions e on e.id = (x ->> 'execution')::uuid;
+    if extras @? '$[*].answered[*]' then
+        delete from workflow_requests r using (
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+            from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'answered') n
+        ) answered where r.id = answered.id;
+    end if;
+
+    if extras @? '$[*].given_up[*]' then
+        update workflow_requests r set status = 'cancelled', ended_at = workflow_now()
+        from (
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+            from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'given_up') n
+        ) given_up where r.id = given_up.id and r.status in ('pending', 'taken', 'in_doubt');
+    end if;
+
+    if extras @? '$[*] ? (exists(@.result))' then
+        update workflow_executions e set result_json = (x -> 'result')::text
+        from jsonb_array_elements(extras) x where x ? 'result' and e.id = (x ->> 'execution')::uuid;
+    end if;
+
+    if extras @? '$[*].waits[*]' then
+        insert into workflow_event_waits (execution_id, number, event_name, bot_id, since)
+        select e.id, (w ->> 0)::integer, w ->> 1, e.bot_id, workflow_now()
+        from jsonb_array_elements(extras) x
+        cross join lateral jsonb_array_elements(x -> 'waits') w
+        join workflow_executions e on e.id = (x ->> 'execution')::uuid;
+    end if;
+
+    if extras @? '$[*].requests[*]' then
+        insert into workflow_requests (id, execution_id, number, bot_id, session_id, partition, kind, payload, policy,
+            not_before, deadline, created_at)
+        select workflow_request_id(e.id, (r ->> 'number')::integer), e.id, (r ->> 'number')::integer, e.bot_id, e.session_id,
+            e.partition, r ->> 'kind', r -> 'payload', r ->> 'policy', workflow_now(), (r ->> 'deadline')::timestamptz, workflow_now()
+        from jsonb_array_elements(extras) x
+        cross join lateral jsonb_array_elements(x -> 'requests') r
+        join workflow_executions e on e.id = (x ->> 'execution')::uuid;
+    end if;
 end
 $$;
 

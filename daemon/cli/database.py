@@ -12,7 +12,7 @@ from uuid import UUID
 
 from daemon.cli.exits import UNREACHABLE, WRONG, CommandError
 from daemon.cli.options import Options
-from daemon.embedded import EmbeddedInUse, find_running, start_embedded
+from daemon.embedded import EmbeddedInUse, Running, find_running, start_embedded
 from daemon.settings import SYSTEM_FILE, Settings
 from daemon.store import Pool, Store, open_pool
 from daemon.store_clients import ClientStore
@@ -29,10 +29,12 @@ OWN_ATTEMPTS_MAX = 4  # each waits a second for the server's owner to leave
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database's address. `ours`: this process has just started its server, so nobody else lives in it."""
+    """A database's address. `ours`: this process has just started its server, so nobody else lives in it; `server` is
+    that one where it is to be kept running."""
 
     dsn: str
     ours: bool = False
+    server: Running | None = None
 
 
 def settings_beside(options: Options, folder: Path) -> Settings:
@@ -81,7 +83,7 @@ def own_database(settings: Settings, progress: Callable[[str], None] = lambda _:
             if attempt + 1 == OWN_ATTEMPTS_MAX:
                 raise
     with server:
-        yield Database(server.dsn, ours=True)
+        yield Database(server.dsn, ours=True, server=server)
 
 
 @contextmanager

@@ -12,9 +12,13 @@ import structlog
 from daemon.cli.database import Database, open_stores, own_database
 from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options
+from daemon.embedded import EmbeddedError, Running
 from daemon.log import configure_logging
 from daemon.serve import serve
 from daemon.settings import Settings, Surroundings, read_surroundings
+
+LOOK_SECONDS = 0.5
+AGAIN_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +57,25 @@ async def _serve(settings: Settings, surroundings: Surroundings, database: Datab
     if not settings.database.url:
         await prepare(database, settings)
         log.info("database", address=database.dsn)
-    await serve(settings, surroundings, dsn=database.dsn)
+    async with asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(keep_running(database.server)) if database.server is not None else None
+        await serve(settings, surroundings, dsn=database.dsn)
+        if keeping is not None:
+            keeping.cancel()
+
+
+async def keep_running(server: Running) -> None:
+    """Start the embedded server again whenever it has ended: nobody else would. Until cancelled."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if server.pid is None:
+            log.error("embedded_database_ended", doing="It is started again.", log=str(server.log))
+            try:
+                # In this thread, which the server's life is tied to: without it nothing else could go on anyway.
+                server.restart()
+            except EmbeddedError as error:
+                log.error("embedded_database_not_started", reason=str(error))
+                await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def prepare(database: Database, settings: Settings) -> None:

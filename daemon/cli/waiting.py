@@ -11,6 +11,13 @@ from daemon.store_glance import Glance
 
 PROMPT_CHARACTERS = 40
 NAME_CHARACTERS = 60
+BARE = {
+    "message": "an answer",
+    "time": "its time",
+    "request": "an answer of the world outside",
+    "event": "an event",
+    "children": "what it started",
+}
 
 
 def wait_words(glance: Glance) -> str:
@@ -18,6 +25,8 @@ def wait_words(glance: Glance) -> str:
     if glance.wait_kind is None:
         return ""
     parts = msgspec.json.decode(glance.waits, type=list[dict[str, Any]])
+    if not parts:  # in direct mode only the daemon's memory has the rest
+        return _answer(glance.request, glance) if glance.request else BARE.get(glance.wait_kind, glance.wait_kind)
     own = [part for part in parts if not part.get("handler")] or parts
     return " or ".join(dict.fromkeys(words for part in own if (words := _of(part, glance))))
 

@@ -13,9 +13,11 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import TypeAlias
 
+import anyio
 import httpcore2
 
 from daemon.addresses import Address, Allowed, read_address
@@ -153,8 +155,7 @@ class Pool:
         self._busy: set[httpcore2.AsyncHTTPConnection] = set()
         self._idle: dict[_Server, list[httpcore2.AsyncHTTPConnection]] = {}
         self._idle_count = 0
-        self._tidying: asyncio.TimerHandle | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._tidied = monotonic()
         self._closed = False
 
     @property
@@ -169,32 +170,31 @@ class Pool:
         """Send a message and give its answer, whose body is still to be read. Raises what httpcore2 raises, and what
         the backend does."""
         server = (url.scheme, url.host, url.origin.port)
-        connection = self._take(server) or self._open(url.origin)
+        connection = await self._take(server) or self._open(url.origin)
         self._busy.add(connection)
         try:
             async with connection.stream(method, url, headers=headers, content=content) as response:
                 yield response
         finally:
             self._busy.discard(connection)
-            self._keep(server, connection)
+            with anyio.CancelScope(shield=True):
+                await self._keep(server, connection)
 
     async def close(self) -> None:
         """Close all connections."""
         self._closed = True
-        if self._tidying is not None:
-            self._tidying.cancel()
-        for connection in [*self._busy, *(c for kept in self._idle.values() for c in kept)]:
-            self._close(connection)
+        left = [*self._busy, *(c for kept in self._idle.values() for c in kept)]
         self._idle.clear()
         self._idle_count = 0
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        for connection in left:
+            await _close(connection)
 
     def _open(self, origin: httpcore2.Origin) -> httpcore2.AsyncHTTPConnection:
         return httpcore2.AsyncHTTPConnection(
             origin, self._tls, keepalive_expiry=IDLE_SECONDS_MAX, network_backend=self._backend
         )
 
-    def _take(self, server: _Server) -> httpcore2.AsyncHTTPConnection | None:
+    async def _take(self, server: _Server) -> httpcore2.AsyncHTTPConnection | None:
         """Return a connection that waits for a request, if there is one that the server has not closed."""
         kept = self._idle.get(server)
         while kept:
@@ -204,42 +204,36 @@ class Pool:
                 del self._idle[server]
             if not connection.has_expired():
                 return connection
-            self._close(connection)
+            await _close(connection)
         return None
 
-    def _keep(self, server: _Server, connection: httpcore2.AsyncHTTPConnection) -> None:
+    async def _keep(self, server: _Server, connection: httpcore2.AsyncHTTPConnection) -> None:
         """Keep a connection whose answer was read to its end; close any other."""
         if connection.is_closed():
             return
         if self._closed or not connection.is_idle() or self._idle_count >= IDLE_CONNECTIONS_MAX:
-            self._close(connection)
+            await _close(connection)
             return
         self._idle.setdefault(server, []).append(connection)
         self._idle_count += 1
-        if self._tidying is None:
-            self._tidying = asyncio.get_running_loop().call_later(IDLE_SECONDS_MAX, self._tidy)
+        if monotonic() - self._tidied > IDLE_SECONDS_MAX:
+            self._tidied = monotonic()
+            for old in self._expired():
+                await _close(old)
 
-    def _tidy(self) -> None:
-        """Close what was not used for so long, or was closed by its server."""
+    def _expired(self) -> list[httpcore2.AsyncHTTPConnection]:
+        """Take out what was not used for so long, or was closed by its server."""
+        expired = [c for kept in self._idle.values() for c in kept if c.has_expired()]
+        gone = set(expired)
         for server, kept in list(self._idle.items()):
-            left = [connection for connection in kept if not connection.has_expired()]
-            for connection in set(kept).difference(left):
-                self._close(connection)
-            self._idle_count -= len(kept) - len(left)
-            if left:
-                self._idle[server] = left
-            else:
+            kept[:] = [connection for connection in kept if connection not in gone]
+            if not kept:
                 del self._idle[server]
-        again = self._idle_count and not self._closed
-        self._tidying = asyncio.get_running_loop().call_later(IDLE_SECONDS_MAX, self._tidy) if again else None
+        self._idle_count -= len(expired)
+        return expired
 
-    def _close(self, connection: httpcore2.AsyncHTTPConnection) -> None:
-        """Close a connection, in a task of its own: saying goodbye over TLS can take its time."""
-        task = asyncio.get_running_loop().create_task(connection.aclose())
-        self._closing.add(task)
-        task.add_done_callback(self._gone)
 
-    def _gone(self, task: asyncio.Task[None]) -> None:
-        self._closing.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen: a connection that cannot be closed properly is closed all the same
+async def _close(connection: httpcore2.AsyncHTTPConnection) -> None:
+    """Close a connection; one that cannot be closed properly is closed all the same."""
+    with suppress(httpcore2.NetworkError, OSError):
+        await connection.aclose()

@@ -14,7 +14,7 @@ from engine.expressions import Expression
 from engine.file_tables import FILE_ENDINGS, joined_rows, rows_of_file, rows_of_table
 from engine.filters import name_of, written_name
 from engine.rows import AGGREGATES, aggregate_rows, rows_in, select
-from engine.steps import Ask, Here, Misuse, Move, Resumed, Step, Target, Written, constant_of
+from engine.steps import Ask, Here, Move, Resumed, Step, Target, Written, constant_of
 from engine.values import Value, show, to_text
 
 _FILE = "file"  # the memo while the file is read; then its rows, while the table of its name is
@@ -137,12 +137,11 @@ class Aggregate(Step):
         aggregate: "AGGREGATE"i expression "," expression ("," expression)* [data_where]
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
         arguments = written.parsed.expressions()
-        if written.into is None:
-            raise Misuse("the result of AGGREGATE goes nowhere", 'for example: x = AGGREGATE "SUM", list, "total"')
         return cls(written.place, arguments[:3], rows_of(written.parsed, arguments[3:]), written.into)
 
     def run(self, here: Here) -> Move:

@@ -37,13 +37,14 @@ class Filter(Step):
 
     source: Expression
     rows: Rows
-    into: Target
+    into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("FILTER",)
     GRAMMAR: ClassVar[str] = """
         filter: "FILTER"i expression ("," expression)* (data_where | data_order | data_limit)*
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -78,13 +79,14 @@ class Sort(Step):
     source: Expression
     arguments: tuple[Expression, ...]
     descending: bool
-    into: Target
+    into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("SORT",)
     GRAMMAR: ClassVar[str] = """
         sort: "SORT"i expression ("," expression)* [data_by] [data_desc | data_asc]
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -106,7 +108,8 @@ class Sort(Step):
         return here.into(self.into, cast(Value, rows))
 
     def assigns(self) -> Iterator[str]:
-        yield self.into.name
+        if self.into is not None:
+            yield self.into.name
         yield from bare_names(self.arguments)
 
 
@@ -130,13 +133,14 @@ class MapList(Step):
 
     source: Expression
     mapping: Expression
-    into: Target
+    into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("MAP",)
     GRAMMAR: ClassVar[str] = """
         map_list: "MAP"i expression "," expression
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -166,13 +170,14 @@ class JoinLists(Step):
 
     sources: tuple[Expression, ...]
     keys: tuple[Expression, ...]
-    into: Target
+    into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("JOIN",)
     GRAMMAR: ClassVar[str] = """
         join_lists: "JOIN"i expression ("," | "WITH"i) expression ("," expression)* [data_by]
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -189,7 +194,8 @@ class JoinLists(Step):
         return here.into(self.into, cast(Value, join_rows(left, right, keys[0], keys[-1])))
 
     def assigns(self) -> Iterator[str]:
-        yield self.into.name
+        if self.into is not None:
+            yield self.into.name
         yield from bare_names(self.keys)
 
 
@@ -213,13 +219,14 @@ class GroupBy(Step):
 
     source: Expression
     keys: tuple[Expression, ...]
-    into: Target
+    into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("GROUP BY", "GROUP")
     GRAMMAR: ClassVar[str] = """
         group_by: "GROUP"i ["BY"i] expression ("," expression)* [data_by]
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -235,7 +242,8 @@ class GroupBy(Step):
         return here.into(self.into, cast(Value, group_rows(rows, [key_of(key, here) for key in self.keys])))
 
     def assigns(self) -> Iterator[str]:
-        yield self.into.name
+        if self.into is not None:
+            yield self.into.name
         yield from bare_names(self.keys)
 
 
@@ -256,13 +264,14 @@ class Pivot(Step):
 
     source: Expression
     keys: tuple[Expression, ...]
-    into: Target
+    into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("PIVOT",)
     GRAMMAR: ClassVar[str] = """
         pivot: "PIVOT"i expression ("," expression)* [data_by]
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -281,7 +290,8 @@ class Pivot(Step):
         return here.into(self.into, cast(Value, pivot_rows(rows, first, second, third)))
 
     def assigns(self) -> Iterator[str]:
-        yield self.into.name
+        if self.into is not None:
+            yield self.into.name
         yield from bare_names(self.keys)
 
 
@@ -301,13 +311,14 @@ class Fill(Step):
 
     source: Expression
     template: Expression
-    into: Target
+    into: Target | None
 
     HEADS: ClassVar[tuple[str, ...]] = ("FILL",)
     GRAMMAR: ClassVar[str] = """
         fill: "FILL"i expression ("," | "WITH"i) expression
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
@@ -319,13 +330,13 @@ class Fill(Step):
         return here.into(self.into, cast(Value, fill_rows(rows, here.value(self.template))))
 
 
-def result_of(written: Written, source: Expression | None = None) -> Target:
-    """Return where the result goes: to `x =`, else to the variable that is the source. Raises Misuse."""
+def result_of(written: Written, source: Expression | None = None) -> Target | None:
+    """Return where the result goes: to `x =`, else to the variable that is the source, else nowhere."""
     if written.into is not None:
         return written.into
     if source is not None and isinstance(source.node, ast.Name) and not source.node.id.startswith("$"):
         return Target(source.node.id)
-    raise Misuse("the result goes nowhere", "put a variable before it: x = …")
+    return None
 
 
 def key_of(expression: Expression, here: Here) -> str:

@@ -14,7 +14,7 @@ from engine.events import QueryAnswered
 from engine.expressions import Expression, evaluate, names_of
 from engine.filters import part_of, written_name
 from engine.rows import AGGREGATES, aggregate_rows, rows_in, select
-from engine.steps import Ask, Here, Misuse, Move, Parsed, Resumed, Step, Target, Written
+from engine.steps import Ask, Here, Move, Parsed, Resumed, Step, Target, Written
 from engine.values import Value, find_key, to_json, to_text
 
 SELECT_ROWS_MAX = 10_000  # each is evaluated: more would take a conversation's turn for longer than others can wait
@@ -62,12 +62,11 @@ class SelectRows(Step):
         COUNT_ALL.4: /COUNT[ ]*\\([ ]*\\*[ ]*\\)/i
     """
     RESULT: ClassVar[bool] = True
+    VALUED: ClassVar[bool] = True
 
     @classmethod
     def build(cls, written: Written) -> Self:
         parsed = written.parsed
-        if written.into is None:
-            raise Misuse("the result of SELECT goes nowhere", "for example: x = SELECT name FROM people")
         items = tuple(_item(p) for p in parsed.parts if isinstance(p, Parsed) and p.rule == "select_item")
         group = parsed.find("select_group") or Parsed("")
         names = [written_name(e.node) or str(getattr(e.node, "value", "")) for e in group.expressions()]

@@ -16,6 +16,8 @@ SCRIPTS = {
     "branches.bas": '#workflow\nORCHESTRATE WORKFLOW "r"\nSTEP 1: PARALLEL\nBRANCH a\nWAIT FOR EVENT "x"\nBRANCH b\n'
     'WAIT FOR EVENT "y"\nEND PARALLEL\nEND WORKFLOW\n',
     "file.bas": '#workflow\nSEND FILE "a.pdf"\n',
+    "direct.bas": '#direct\nSEND FILE "b.pdf"\n',
+    "asks.bas": '#direct\nHEAR x WITH "Which?"\n',
 }
 WORDS = {
     "event.bas": "the event goods arrived",
@@ -23,6 +25,8 @@ WORDS = {
     "approval.bas": "the decision of boss@example.com",
     "branches.bas": "the end of 2 conversations that it started",
     "file.bas": "the answer to SEND FILE (nobody has taken it)",
+    "direct.bas": "the answer to SEND FILE (nobody has taken it)",
+    "asks.bas": "an answer",
 }
 
 

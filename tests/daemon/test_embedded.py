@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -19,6 +20,7 @@ import asyncpg
 import pytest
 
 from daemon import embedded_state
+from daemon.cli.up import keep_running
 from daemon.embedded import EmbeddedError, EmbeddedInUse, Running, find_running, start_embedded
 from daemon.embedded_binaries import find_binaries
 from tests.conftest import BINARIES, run, start_server
@@ -147,6 +149,22 @@ def test_rows_outlive_a_clean_a_hard_and_a_killed_stop(own_postgres: Running) ->
         own_postgres.start()
         assert own_postgres.pid not in (None, before)
         assert ask(own_postgres.dsn, "SELECT count(*) FROM kept") == number + 1
+
+
+def test_up_starts_a_server_again_that_was_killed(own_postgres: Running) -> None:
+    killed = own_postgres.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+
+    async def until_back() -> None:
+        async with asyncio.timeout(WAIT_SECONDS_MAX), asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(keep_running(own_postgres))
+            while own_postgres.pid in (None, killed):
+                await asyncio.sleep(0.05)
+            keeping.cancel()
+
+    asyncio.run(until_back())  # in this thread: the server is tied to it
+    assert ask(own_postgres.dsn, "select 1") == 1
 
 
 def test_stopping_twice_and_killing_a_stopped_server_is_fine(own_postgres: Running) -> None:

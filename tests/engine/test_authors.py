@@ -9,6 +9,7 @@ from engine.errors import CompileError
 from engine.keywords.keyword import Keyword
 from engine.plan import Plan
 from tests.engine.player import play
+from tests.engine.test_printing import steps
 
 
 def compiled(source: str, tools: tuple[str, ...] = ()) -> Plan:
@@ -54,6 +55,49 @@ def test_statements_of_ours_that_other_operands_make_somebody_elses() -> None:
     assert words == [("SAVE", ["AS"]), ("APPEND", []), ("PLAY", ["OPTIONS"])]
 
 
+JOINED = {
+    'SEND MAIL TO "a@b.c"\n  SUBJECT "s"\n  BODY "b"': 'SEND MAIL TO "a@b.c" SUBJECT "s" BODY "b"',
+    'GENERATE PDF 1\n  WITH TEMPLATE "t"\n  DATA 2': 'GENERATE PDF 1 WITH TEMPLATE "t" DATA 2',
+    'x = LLM "a"\n  WITH OPTIMIZE FOR "cost"': 'x = LLM "a" WITH OPTIMIZE FOR "cost"',
+    'HEAR x AS EMAIL\n  WITH "?"\n  DEFAULT "d"\n  TIMEOUT 5': 'HEAR x AS EMAIL WITH "?" DEFAULT "d" TIMEOUT 5',
+    "INSERT INTO t\n(a, b)\nVALUES\n(1, 2)": "INSERT INTO t (a, b) VALUES (1, 2)",
+    "IF a = 1\nTHEN\nTALK 1\nEND IF": "IF a = 1 THEN\nTALK 1\nEND IF",
+    "IF a = 1 AND\n' why\nb = 2\nTHEN\nTALK 1\nEND IF": "IF a = 1 AND b = 2 THEN\nTALK 1\nEND IF",
+    "x = a ?\n  1 :\n  2": "x = a ? 1 : 2",
+    'x = "a"\n  .trim()\n  .split(",")': 'x = "a".trim().split(",")',
+    "x = 1 _ ' why\n + 2": "x = 1 + 2",
+    'TALK "a;b"; TALK 2': 'TALK "a;b"\nTALK 2',
+}
+
+
+@pytest.mark.parametrize("source", JOINED)
+def test_a_line_that_begins_no_statement_goes_on_with_the_one_before(source: str) -> None:
+    assert steps(compiled(source)) == steps(compiled(JOINED[source]))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = 1\nWITH o\n.y = 2\nEND WITH",
+        "x = 1\nWITH o.p[1] ' why\n.y = 2\nEND WITH",
+        'SEND FILE "x"\nTO = 3',
+        'BEGIN TALK\nFROM US\nTO YOU\nWITH "love"\nEND TALK\nTALK 1',
+        "SWITCH 1\nCASE 1\nHEAR y\nDEFAULT\nTALK 2\nEND SWITCH\nTALK 1",
+    ],
+)
+def test_what_begins_a_statement_does_not_go_on(source: str) -> None:
+    assert len(compiled(source).procedures["t.bas"].body) == 2
+
+
+def test_quotes_of_two_kinds() -> None:
+    assert play('TALK "a”\nTALK “b"\nTALK "c “d” e"') == ["bot: a", "bot: b", "bot: c “d” e"]
+
+
+def test_a_text_that_is_read_as_a_comment_is_told() -> None:
+    (warning,) = compiled("TALK 'don't'\nTALK 'all of it' ' the user's").warnings
+    assert (warning.line, warning.column, warning.hint) == (1, 6, 'write a text with \' in it as "…"')
+
+
 REFUSED = {
     "ON EROR RESUME NEXT": "did you mean ON ERROR",
     "ON ERROR RESUME NXET": '"NEXT" is expected',
@@ -64,6 +108,7 @@ REFUSED = {
     'PUBLISH EVNET "x"': "did you mean PUBLISH EVENT?",
     'WAIT FOR EVNET "x"': "did you mean WAIT FOR EVENT?",
     "IFF x THEN TALK 1": "did you mean IF?",
+    "IF x\nTALK 1\nEND IF\nTHEN": "THEN belongs to an IF",
     "CHECK x THEN TALK 1": "THEN belongs to an IF",
     "LTE x = 5": "did you mean LET?",
     'x = GETT "http://a"': "did you mean GET?",

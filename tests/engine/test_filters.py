@@ -256,7 +256,6 @@ def test_a_condition_that_turns_out_empty_changes_nothing() -> None:
         ("SAVE t", "needs what is to be saved"),
         ("UPDATE t WHERE a = 1", "needs what is to change"),
         ("x = PIVOT l, a", "three fields"),
-        ("MAP l, \"a\"", "goes nowhere"),
         ("TABLE t\n a string\n", 'has no "END TABLE"'),
         ("TABLE t\n a strng\nEND TABLE", "no type of a column"),
         ("TABLE t\n a string SOMETHING\nEND TABLE", "cannot stand behind the type"),
@@ -291,3 +290,9 @@ def test_a_list_is_filtered_as_its_rows_say(rows: list[dict[str, Value]]) -> Non
         n = row["n"]
         assert isinstance(n, int)
         assert holds(row, tree) == (n > 3 or row["t"] not in ("", None))
+
+
+@pytest.mark.parametrize("line", ['MAP l, "a"', 'FILL "report.xlsx", l', "SELECT a FROM l", 'AGGREGATE "SUM", l, "a"'])
+def test_a_result_that_goes_nowhere_is_a_warning(line: str) -> None:
+    plan = compile_script("a.bas", {"a.bas": f"l = []\n{line}\n"})
+    assert ["the result goes nowhere" in p.message for p in plan.warnings] == [True]
