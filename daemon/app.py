@@ -341,6 +341,7 @@ class Daemon:
                 backlog = await self.operators.measure_messages()
                 self.metrics.messages_pending.set(backlog.pending)
                 self.metrics.messages_pending_oldest_seconds.set(backlog.oldest_seconds or 0.0)
+                self.metrics.set_standstill(await self.operators.measure_signals())
                 counts: dict[str, int] = {}
                 for (status, _), count in (await self.operators.count_executions()).items():
                     counts[status] = counts.get(status, 0) + count

@@ -205,7 +205,9 @@ def _scripts(directory: Path) -> Iterator[Finding]:
         yield _wrong("scripts", f"there is no folder {directory}", f"mkdir -p {directory}")
         return
     try:
-        count = sum(1 for path in directory.iterdir() if path.suffix.lower() == ".bas")
+        next(directory.iterdir(), None)
+        found = [path.relative_to(directory) for path in directory.rglob("*") if path.suffix.lower() == ".bas"]
+        count = sum(not any(part.startswith(".") for part in path.parts) for path in found)
     except PermissionError:
         yield _wrong("scripts", f"{directory} may not be read by this user", f"chmod a+rx {directory}")
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal, TypeAlias, get_args
@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from daemon.rows import Standstill
 from daemon.version import stepwell_version
 
 Status: TypeAlias = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
@@ -76,6 +77,10 @@ class Metrics:
     llm_tokens: Counter
     requests: Counter
     requests_open: Gauge
+    signals_pending: Gauge
+    signals_pending_oldest_seconds: Gauge
+    events_kept: Gauge
+    schedules_late_seconds: Gauge
     requests_in_flight: Gauge
     attempt_seconds: Histogram
 
@@ -91,6 +96,13 @@ class Metrics:
         """Show how many requests nobody has answered yet, by status; one without any is 0."""
         for status in get_args(RequestStatus):
             self.requests_open.labels(status=status).set(counts.get(status, 0))
+
+    def set_standstill(self, found: Standstill) -> None:
+        """Show what is on its way to scripts, and what should have started them."""
+        self.signals_pending.set(found.signals)
+        self.signals_pending_oldest_seconds.set(found.oldest_seconds or 0.0)
+        self.events_kept.set(found.events)
+        self.schedules_late_seconds.set(found.late_seconds or 0.0)
 
     def set_executions(self, counts: dict[str, int]) -> None:
         """Show how many executions there are in each status; a status without any is 0."""
@@ -152,16 +164,27 @@ def create_metrics() -> Metrics:
         pool_connections_max=gauge("pool_connections_max", "Connections the pool may open."),
         loop_lag_seconds=histogram("loop_lag_seconds", "How late the event loop wakes a sleeper."),
         llm_attempts=counter("llm_attempts_total", "Attempts to ask a language model, by outcome.", "outcome"),
-        llm_tokens=counter(
-            "llm_tokens_total", "Tokens that language models counted, by configured model.", "kind", "model"
-        ),
+        llm_tokens=counter("llm_tokens_total", "Tokens that language models counted, by model.", "kind", "model"),
         requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
+        **_standing_still(gauge),
         requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
     )
     _begin_at_zero(metrics)
     return metrics
+
+
+def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
+    return {
+        name: gauge(name, text)
+        for name, text in (
+            ("signals_pending", "Answers, ends of children and events that their scripts have not heard yet."),
+            ("signals_pending_oldest_seconds", "Age of the oldest of them."),
+            ("events_kept", "Published events that nobody has heard yet."),
+            ("schedules_late_seconds", "How long the most overdue schedule has been due."),
+        )
+    }
 
 
 def _begin_at_zero(metrics: Metrics) -> None:

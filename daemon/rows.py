@@ -241,6 +241,17 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Standstill:
+    """Signals on their way and the age of the oldest; published events that nobody has heard; how long the most
+    overdue schedule has been due. Ages are None where there is none."""
+
+    signals: int
+    oldest_seconds: float | None
+    events: int
+    late_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """Messages that nobody has heard yet, and how long the oldest has waited; None where there is none."""
 

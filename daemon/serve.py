@@ -99,6 +99,7 @@ class _Service:
                     self._systemd.status(_status(daemon))
                     await self._bell.wait(STATUS_SECONDS)
                 self._systemd.stopping()
+                log.info("stopping", seconds_max=self._settings.daemon.stop_seconds_max)
         except Exception as error:
             return error
         return None

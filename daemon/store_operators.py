@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from daemon.rows import Approval, Backlog, ListedExecution, Outcome, PastTurn, ShownExecution, Status
+from daemon.rows import Approval, Backlog, ListedExecution, Outcome, PastTurn, ShownExecution, Standstill, Status
 from daemon.statements import query
 from daemon.store import Pool
 
@@ -73,6 +73,12 @@ class OperatorStore:
         row = await self._pool.fetchrow(query("measure_messages"))
         assert row is not None
         return Backlog(row["pending"], row["oldest_seconds"])
+
+    async def measure_signals(self) -> Standstill:
+        """Return what is on its way to scripts, and since when."""
+        row = await self._pool.fetchrow(query("measure_signals"))
+        assert row is not None
+        return Standstill(*row)
 
     async def cancel(self, execution_id: UUID, why: str | None = None) -> Outcome:
         """End it now. Raises asyncpg.PostgresError with SQLSTATE SW009 (none such), SW010 (not ours)."""

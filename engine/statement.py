@@ -167,6 +167,8 @@ class StatementScanner:
             return
         if c == "=" and not self.stack:
             self.upper, self.head = True, self.head if self._is_data() else ""
+            if not self.before and self.previous == self.first:
+                self.first = "="  # `case = …` is an assignment, whatever is called so
         self._take(c, 1)
         self._token(c)
 

@@ -82,6 +82,11 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["seed"] = node.config.stash[SEED]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones come first: at the end, one worker would wait for the other's."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/faults/"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how to repeat this run; at its end, where -q shows it too."""
     seed = terminalreporter.config.stash[SEED]

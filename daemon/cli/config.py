@@ -41,7 +41,8 @@ def config(
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")
         return OK
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("setting", "value", "from"):
+    table.add_column("setting", no_wrap=True)
+    for heading in ("value", "from"):
         table.add_column(heading, overflow="fold")
     for key, value, origin in rows:
         table.add_row(key, shown(value), origin, style="" if origin == "default" else "cyan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest.mock import AsyncMock
 
 import pytest
@@ -71,3 +72,10 @@ def test_each_finding_comes_with_what_mends_it(changes: dict[str, object], state
 def test_a_good_server_has_no_findings() -> None:
     assert said() == []
     assert said(pooler="session") == []
+
+
+def test_scripts_are_counted_at_any_depth_but_not_hidden_ones(tmp_path: Path) -> None:
+    for name in ("a.bas", "x.gbai/x.gbdialog/b.bas", ".trash/c.bas"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("TALK 1\n")
+    assert [finding.sentence for finding in diagnosis._scripts(tmp_path)] == [f"2 in {tmp_path}"]

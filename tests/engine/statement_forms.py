@@ -1,5 +1,6 @@
 """Every form of statement of the dialect as a template, and programs made of them: what must compile, whatever runs.
 
+A closing brace has a statement behind it: ELSE there would be the IF's in braces, whichever block is around it.
 In a template `«e»` is any expression, `«n»` a variable, `«t»` a text; `«b»` on a line of its own is a block.
 """
 
@@ -102,7 +103,7 @@ PLOT «e» WITH x = «e», y AS «e» TIMEOUT 5 HOURS
 BLOCKS = """
 IF «e» THEN|«b»|ELSEIF «e» THEN|«b»|ELSE|«b»|END IF
 IF «e»|«b»|ENDIF
-IF «e» {|«b»|}
+IF «e» {|«b»|}|TALK «e»
 FOR EACH «n» IN «e»|«b»|NEXT
 FOR EACH «n» IN «e» LAST 3 DO|«b»|END FOR
 FOR i = «e» TO «e» STEP 2|«b»|EXIT FOR|NEXT i

@@ -57,3 +57,8 @@ def test_any_name(form: str) -> None:
 @pytest.mark.parametrize("line", ["case += 2", "else++", "loop--", "next := 3", "case.a[1] *= 2", "end = 4"])
 def test_a_word_of_a_block_is_a_name_where_it_is_changed(line: str) -> None:
     compile_script("p.bas", {"p.bas": line})
+
+
+@pytest.mark.parametrize("word", ["case", "default", "for", "try"])
+def test_an_object_given_to_a_word_of_a_block_opens_none(word: str) -> None:
+    compile_script("p.bas", {"p.bas": f'{word} = GENERATE PDF {{k: 1}} WITH TEMPLATE "x" DATA a'})

@@ -210,3 +210,7 @@ async def test_one_execution_is_shown_with_its_turns(
         await operator.find_execution("xyz")
     backlog = await operator.measure_messages()
     assert backlog.pending == 1 and backlog.oldest_seconds is not None and backlog.oldest_seconds >= 0
+    standstill = await operator.measure_signals()
+    assert (standstill.signals, standstill.oldest_seconds, standstill.events) == (0, None, 0)
+    await store._pool.execute("select workflow_publish('nobody waits')")
+    assert (await operator.measure_signals()).events == 1
