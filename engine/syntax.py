@@ -38,8 +38,9 @@ class Syntax(Exception):
 
 
 def check_limits(text: str, start: int) -> None:
-    """Raise Syntax for a statement too long, or with brackets too deep, to be worth parsing."""
-    if len(text) > EXPRESSION_CHARACTERS_MAX:
+    """Raise Syntax for a statement too long, or with brackets too deep, to be worth parsing. What stands in quotes is
+    masked and does not count: a long prompt is one text."""
+    if len(text) > EXPRESSION_CHARACTERS_MAX < len(text) - text.count(MASK):
         message = f"this is longer than {EXPRESSION_CHARACTERS_MAX:,} characters"
         raise Syntax(start, message, "split it into several statements")
     depth = 0

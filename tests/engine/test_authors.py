@@ -153,3 +153,8 @@ def test_a_long_text_takes_linear_time(source: str) -> None:
             compiled(source)
     else:
         assert not compiled(source).procedures["t.bas"].body
+
+
+def test_a_long_text_is_one_value_however_long_it_is() -> None:
+    prompt = "Be kind. " * 3_000
+    assert play(f'x = "{prompt}"\nTALK LEN(x)') == ["bot: 27000"]
