@@ -210,7 +210,7 @@ async def test_f47_a_state_that_is_too_large_fails_with_the_state_of_before(data
     script = "#workflow\nHEAR a\nDO\n a = a & a\n HEAR b\nLOOP\n"
     async with chatting(database, {"t.bas": script}, limits__state_bytes_max=3_000) as chat:
         session, execution = await chat.start("t.bas")
-        await chat.say(session, "x" * 1_000, "go on", "and on")
+        await chat.say(session, "x" * 1_000, "go on")
         shown = await chat.show(execution)
         assert shown.listed.status == "failed"
         assert shown.listed.problem is not None and "3,000" in shown.listed.problem
