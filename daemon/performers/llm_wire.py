@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from daemon.offered_tools import OfferedTool, open_schema
 from engine.errors import ScriptError
+from engine.parameters import check_arguments
 from engine.values import Value, check_value
 
 MESSAGE_CHARACTERS_MAX = 500
@@ -207,9 +208,22 @@ def _call_of(number: int, call: Json, function: Json, tools: Mapping[str, Offere
             wrong = wrong or _unknown_arguments(tool, arguments)
         if tool.script:
             read["script"] = tool.script
+            read["arguments"], misfit = _fitted(tool, arguments)
+            wrong = wrong or misfit
     if wrong:
         read["error"] = wrong
     return read
+
+
+def _fitted(tool: OfferedTool, arguments: Json) -> tuple[Json, str]:
+    """Return a script's arguments typed as its PARAMs say, and a sentence for the model where they do not fit."""
+    if not tool.schema or "properties" not in tool.schema:
+        return arguments, ""
+    try:
+        return check_arguments(tool.schema, arguments), ""
+    except ScriptError as error:
+        said = error.message[:1].upper() + error.message[1:]
+        return arguments, said if said.endswith("?") else f"{said}."
 
 
 def _arguments_of(written: object) -> tuple[Json, str]:
