@@ -37,7 +37,7 @@ async def test_tools_of_the_database_and_scripts(database: str) -> None:
     async with chat_endpoint() as endpoint:
         endpoint.say(
             completion(None, ("1", "create", '{"description": "fire"}'), ("2", "refuse", '{"why": "x"}')),
-            completion(None, ("3", "shelf", '{"item": "toner"}'), ("4", "cellar", "{}")),
+            completion(None, ("3", "shelf", '{"item": "toner"}'), ("4", "cellar", '{"item": "wine"}')),
             completion("Ticket 1; five left."),
         )
         async with chatting(database, SCRIPTS, tools=TOOLS, llm__url=endpoint.url, llm__model="m") as chat:
