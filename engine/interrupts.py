@@ -9,7 +9,7 @@ the one that waited holds the interrupted wait; no handler is waited for, so wha
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from engine.errors import ScriptError
 from engine.events import (

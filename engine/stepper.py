@@ -7,8 +7,9 @@ States of an execution here: *ready* (`wait` is None: its step runs for the reas
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import assert_never, cast
+
+from msgspec.structs import replace
 
 from engine.effects import Effect, Handle, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError

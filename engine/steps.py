@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
 
+from msgspec import Struct
+
 from engine.effects import Effect, Query
 from engine.events import Event
 from engine.expressions import Expression, Moment, evaluate
@@ -24,33 +26,28 @@ from engine.waits import Wait
 # ── why a step runs ────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True, gc=False):
     """The position has come to the step."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockEnded:
+class BlockEnded(Struct, frozen=True, gc=False):
     """The last statement of one of the step's blocks has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(Struct, frozen=True, gc=False):
     """What the step waited or asked for has come. `wait` is the wait that it ends."""
 
     event: Event
     wait: Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True, gc=False):
     """The procedure the step called has returned."""
 
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Caught:
+class Caught(Struct, frozen=True, gc=False):
     """A statement inside the step's first block failed (TRY)."""
 
     message: str
@@ -73,8 +70,7 @@ class Target:
     path: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True, gc=False):
     """A value on its way to a variable; the path is already evaluated."""
 
     name: str
@@ -82,8 +78,7 @@ class Assignment:
     path: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(Struct, frozen=True, gc=False):
     """Go on with what follows this step, or with what follows the enclosing step `leaving` (EXIT),
     or run the enclosing step `again` as though its block had ended (CONTINUE)."""
 
@@ -93,8 +88,7 @@ class Next:
     again: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(Struct, frozen=True, gc=False):
     """Run block number `block` of this step; it is run again with BlockEnded when that ends."""
 
     block: int
@@ -102,8 +96,7 @@ class Enter:
     sets: tuple[Assignment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Await:
+class Await(Struct, frozen=True, gc=False):
     """Suspend until the wait ends; the step is then run with Resumed. `memo`, unless None, replaces the step's."""
 
     wait: Wait
@@ -111,8 +104,7 @@ class Await:
     memo: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True, gc=False):
     """Have the database run a statement in the turn's transaction; the step is then run with Resumed.
     `memo`, unless None, replaces the step's."""
 
@@ -120,8 +112,7 @@ class Ask:
     memo: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, gc=False):
     """Run a procedure of the plan in a frame of its own; the step is then run with Returned.
     `memo`, unless None, replaces the step's."""
 
@@ -133,8 +124,7 @@ class Call:
 Ending: TypeAlias = Literal["procedure", "conversation", "cancelled", "restart"]
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(Struct, frozen=True, gc=False):
     """End the procedure with a value; or the whole conversation, as completed or as cancelled by its user;
     or have it begin anew."""
 
@@ -142,8 +132,7 @@ class Return:
     ends: Ending = "procedure"
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Struct, frozen=True, gc=False):
     """A script error, as THROW makes one."""
 
     message: str

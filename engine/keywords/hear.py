@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
+
+from msgspec.structs import replace
 
 from engine.answers import SECRET_TYPES, Accepted, Rejected, canonical_type, check_answer, type_names
 from engine.effects import Effect, Reply, Shown, Suggest, Suggestion
