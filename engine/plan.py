@@ -56,6 +56,8 @@ class Plan:
         object.__setattr__(self, "follows", follows)
         object.__setattr__(self, "parents", parents)
         object.__setattr__(self, "last_inside", last)
+        entries = {n: tuple([b[0].place.number if b else 0 for b in s.blocks()]) for n, s in steps.items()}
+        object.__setattr__(self, "entries", entries)
         object.__setattr__(self, "temporaries", _last_readers(steps))
         kinds = [type(step).__name__ for _, step in sorted(steps.items())]
         object.__setattr__(self, "hash", hash_plan(self.script, self.mode, self.sources, kinds))
@@ -64,6 +66,9 @@ class Plan:
     follows: Mapping[int, int] = field(init=False, compare=False, repr=False)
     parents: Mapping[int, tuple[int, int]] = field(init=False, compare=False, repr=False)  # step, block
     last_inside: Mapping[int, int] = field(init=False, compare=False, repr=False)
+    entries: Mapping[int, tuple[int, ...]] = field(
+        init=False, compare=False, repr=False
+    )  # each block's first step, or 0
     temporaries: Mapping[int, tuple[str, ...]] = field(init=False, compare=False, repr=False)
     hash: str = field(init=False, compare=False)
 

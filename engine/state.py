@@ -59,10 +59,11 @@ class Frame:
 
     def copy(self) -> Frame:
         """Return a frame that can change without changing this one."""
-        new = Frame(self.procedure, self.position, dict(self.variables), self.base)
-        new.memos = dict(self.memos)
-        new.resume_errors = self.resume_errors
-        new.handlers, new.interrupted = self.handlers, self.interrupted
+        new = object.__new__(Frame)  # past __init__: every turn copies
+        new.procedure, new.position, new.base = self.procedure, self.position, self.base
+        new.variables = self.variables.copy()
+        new.memos = self.memos.copy()
+        new.resume_errors, new.handlers, new.interrupted = self.resume_errors, self.handlers, self.interrupted
         return new
 
 
@@ -85,12 +86,13 @@ class ExecutionState:
     def copy(self) -> ExecutionState:
         """Return a state that can change without changing this one."""
         new = self.shared()
-        new.frames = [f.copy() for f in self.frames]
+        new.frames = [f.copy() for f in self.frames] if len(self.frames) > 1 else [self.frames[0].copy()]
         return new
 
     def shared(self) -> ExecutionState:
         """Return a state of its own with the same frames: they must not change before they are copied."""
-        new = ExecutionState(self.frames)
+        new = object.__new__(ExecutionState)
+        new.frames = self.frames
         new.why, new.wait, new.suggestions = self.why, self.wait, self.suggestions
         new.said, new.held, new.asked = self.said, self.held, self.asked
         new.requested, new.kept = self.requested, self.kept
@@ -118,6 +120,12 @@ class ExecutionState:
     def variables(self) -> dict[str, Value]:
         """The script's own variables."""
         return self.frames[0].variables
+
+    def everything(self) -> dict[str, Value]:
+        """Return all variables that the innermost procedure can read, without the results of lifted calls."""
+        frame = self.frames[-1]
+        both = {**self.frames[frame.base].variables, **frame.variables}
+        return {name: value for name, value in both.items() if not name.startswith("$")}
 
 
 def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:

@@ -11,6 +11,7 @@ from typing import assert_never, cast
 
 from msgspec.structs import replace
 
+from engine.catching import catcher_of, failure_at
 from engine.effects import Effect, Handle, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
 from engine.events import Event, MessageReceived, QueryFailed, RequestFailed
@@ -36,11 +37,20 @@ from engine.steps import (
     Resumed,
     Return,
     Returned,
+    Step,
 )
 from engine.values import Value, assign_path
 from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, own_wait, parts_of
 
 __all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "check_answer", "deliver"]
+
+
+nothing = cast("dict[str, Value]", {}).get
+
+
+def own_why(why: Resumed) -> Resumed:
+    """Return why a step goes on, without the waits that are not its own."""
+    return Resumed(why.event, own_wait(why.wait)) if type(why.wait) is FirstOf else why
 
 
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
@@ -59,12 +69,9 @@ def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, u
     execution with a script error that names the line. Pure: the given state is not changed.
     """
     run = _Run(plan, state.copy(), moment, policy)
-    run.take_held()
-    for count in range(1, min(policy.steps_per_slice_max, policy.steps_per_turn_max - used) + 1):
-        run.count = count
-        result = run.step()
-        if result is not None:
-            return result
+    result = run.steps(min(policy.steps_per_slice_max, policy.steps_per_turn_max - used))
+    if result is not None:
+        return result
     if used + run.count >= policy.steps_per_turn_max:
         message = f"{policy.steps_per_turn_max:,} steps ran without waiting: is this an endless loop?"
         return Done(run.state, tuple(run.effects), run.count, failure=run.failure(message, "endless"))
@@ -80,50 +87,74 @@ class _Run:
         self.plan = plan
         self.state = state
         self.policy = policy
-        self.effects: list[Effect] = []
+        self.effects: list[Effect] = [*state.held]  # what the slice before held back
+        state.held = ()
         self.count = 0
         self.frame: Frame | None = None  # whose names `here` reads
         # One for all steps of the slice: no step keeps it beyond its run.
-        self.here = Here(ENTERED, None, dict[str, Value]().get, moment, policy, state.kept, state.requested)
-        self.here.everything = self.everything
-        self.here.parameters_of = plan.parameters_of
+        self.here = Here(
+            ENTERED, None, nothing, moment, policy, state.kept, state.requested, state.everything, plan.parameters_of
+        )
 
-    # ── one step ──
+    # ── steps ──
 
-    def step(self) -> StepResult | None:
-        """Run one step; return a result where the slice ends with it."""
-        frame = self.state.frames[-1]
-        if frame.position == 0:  # the end of a procedure, or an empty script
-            return self.leave_procedure(None)
-        step = self.plan.steps[frame.position]
-        state = self.state
-        why, state.why = state.why, ENTERED
-        here = self.here
-        here.memo = frame.memos.get(frame.position) if frame.memos else None
-        if frame is not self.frame:
-            self.frame, here.lookup = frame, self.lookup()
-        try:
-            if type(why) is Resumed and type(why.event) is not MessageReceived:
-                if not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
-                    check_answer(why.event)
-                handler = handler_of(why)
-                if handler is not None:
-                    interrupt(state, self.plan.procedures[handler.handler], why)
-                    return None
-            if type(why) is Resumed and type(why.wait) is FirstOf:
-                why = Resumed(why.event, own_wait(why.wait))
-            here.why = why
-            move = step.run(here)
-            if type(move) is Next:  # the commonest by far; the rest in the order of their definition
-                if move.effects:
-                    self.take(move.effects)
-                if move.sets:
-                    self.assign(move.sets)
-                self.go_on(move)
-                return None
-            return self.apply(move)
-        except ScriptError as error:
-            return self.fail(error.message, error.kind)
+    def steps(self, most: int) -> StepResult | None:
+        """Run up to so many steps; return a result where the slice ends with one of them.
+
+        All conversations spend their time here, so the commonest moves are made in place.
+        """
+        state, here, plan = self.state, self.here, self.plan
+        steps, follows, temporaries = plan.steps, plan.follows, plan.temporaries
+        for self.count in range(1, most + 1):
+            frame = state.frames[-1]
+            number = frame.position
+            if frame is not self.frame:
+                self.frame, here.lookup = frame, self.lookup()
+            why = state.why
+            if why is not ENTERED:
+                state.why = ENTERED
+            try:
+                if number == 0:  # the end of a procedure, or an empty script
+                    result = self.leave_procedure(None)
+                elif type(why) is Resumed and self.interrupted(why, steps[number]):
+                    result = None
+                else:
+                    here.why = own_why(why) if type(why) is Resumed else why
+                    here.memo = frame.memos.get(number) if frame.memos else None
+                    move = steps[number].run(here)
+                    if type(move) is not Next or move.leaving is not None or move.again is not None:
+                        result = self.apply(move)
+                    else:
+                        result = None
+                        if move.effects:
+                            self.take(move.effects)
+                        if move.sets:
+                            self.assign(move.sets)
+                        if frame.memos:
+                            frame.memos.pop(number, None)
+                        if number in temporaries:
+                            self.forget_temporaries(frame, number)
+                        following = follows[number]
+                        if following < 0:
+                            frame.position, state.why = -following, BLOCK_ENDED
+                        else:
+                            frame.position = following
+            except ScriptError as error:
+                result = self.fail(error.message, error.kind)
+            if result is not None:
+                return result
+        return None
+
+    def interrupted(self, why: Resumed, step: Step) -> bool:
+        """Tell whether what came runs a handler in place of the step. Raises ScriptError for an answer that is one."""
+        if type(why.event) is MessageReceived:
+            return False
+        if not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
+            check_answer(why.event)
+        handler = handler_of(why)
+        if handler is not None:
+            interrupt(self.state, self.plan.procedures[handler.handler], why)
+        return handler is not None
 
     def lookup(self) -> Callable[[str], Value]:
         """Return how a name is read here: the procedure's own variables, then its script's."""
@@ -134,30 +165,31 @@ class _Run:
         own, outer = frame.variables, base.variables
         return lambda name: own[name] if name in own else outer.get(name)
 
-    def everything(self) -> dict[str, Value]:
-        """Return all variables that can be read here, without the results of lifted calls."""
-        frame = self.state.frames[-1]
-        both = {**self.state.frames[frame.base].variables, **frame.variables}
-        return {name: value for name, value in both.items() if not name.startswith("$")}
-
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
         frame = self.state.frames[-1]
-        if isinstance(move, Enter | Await | Ask | Call) and move.memo is not None:
-            frame.memos[frame.position] = move.memo
         match move:
-            case Next():
-                raise AssertionError("step() has done it")
-            case Enter(block=block, sets=sets):
-                self.assign(sets)
+            case Enter(block=block, memo=memo, sets=sets):
+                self.remember(frame, memo)
+                if sets:
+                    self.assign(sets)
                 self.enter(frame, block)
-            case Await(wait=wait, effects=effects):
+            case Next():
+                if move.effects:
+                    self.take(move.effects)
+                if move.sets:
+                    self.assign(move.sets)
+                self.go_on(move)
+            case Await(wait=wait, effects=effects, memo=memo):
+                self.remember(frame, memo)
                 self.take(effects)
                 return self.suspend(wait)
-            case Ask(query=query):
+            case Ask(query=query, memo=memo):
+                self.remember(frame, memo)
                 self.state.wait = ForQuery()
                 return self.unfinished(query)
-            case Call(procedure=name, arguments=arguments):
+            case Call(procedure=name, arguments=arguments, memo=memo):
+                self.remember(frame, memo)
                 self.call(self.plan.procedures[name], arguments)
             case Return(value=value, ends="procedure"):
                 return self.leave_procedure(value)
@@ -170,6 +202,11 @@ class _Run:
             case _:
                 assert_never(move)
         return None
+
+    def remember(self, frame: Frame, memo: Value) -> None:
+        """Keep what a step wants to know when it runs again."""
+        if memo is not None:
+            frame.memos[frame.position] = memo
 
     # ── where to ──
 
@@ -197,9 +234,9 @@ class _Run:
             frame.position = follows
 
     def enter(self, frame: Frame, block: int) -> None:
-        body = self.plan.steps[frame.position].blocks()[block]
-        if body:
-            frame.position = body[0].place.number
+        first = self.plan.entries[frame.position][block]
+        if first:
+            frame.position = first
         else:
             self.state.why = BLOCK_ENDED
 
@@ -223,7 +260,8 @@ class _Run:
         if len(frames) > self.policy.call_depth_max:
             raise ScriptError(f"procedures call each other more than {self.policy.call_depth_max} deep", "depth")
         given = dict(zip(procedure.parameters, arguments, strict=False))
-        given.update((name, None) for name in procedure.parameters if name not in given)
+        if len(given) < len(procedure.parameters):
+            given.update((name, None) for name in procedure.parameters if name not in given)
         base = len(frames) if procedure.whole_script else frames[-1].base
         frames.append(Frame(procedure.name, procedure.first, given, base))
 
@@ -239,7 +277,7 @@ class _Run:
         outermost ends the execution."""
         if len(self.state.frames) == 1:
             if value is None and not self.outermost.whole_script:  # a branch: its parent takes its variables
-                value = self.everything()
+                value = self.state.everything()
             return Done(self.state, tuple(self.effects), self.count, value)
         ended = self.state.frames.pop()
         if ended.interrupted is not None:
@@ -252,6 +290,11 @@ class _Run:
     def assign(self, sets: tuple[Assignment, ...]) -> None:
         frame = self.state.frames[-1]
         base = self.state.frames[frame.base]
+        if base is frame:
+            own = frame.variables
+            for item in sets:
+                own[item.name] = assign_path(own.get(item.name), item.path, item.value) if item.path else item.value
+            return
         for item in sets:
             home = frame.variables if item.name in frame.variables else base.variables
             if item.name not in home and frame.interrupted is None:  # a handler's names are its script's
@@ -294,9 +337,9 @@ class _Run:
 
     def suspend(self, wait: Wait) -> Suspend:
         state = self.state
-        own = parts_of(wait)
         frames = state.frames
-        if len(own) > 1 or frames[0].handlers or (len(frames) > 1 and any(frame.handlers for frame in frames)):
+        if type(wait) is FirstOf or frames[0].handlers or (len(frames) > 1 and any(frame.handlers for frame in frames)):
+            own = parts_of(wait)
             # The question first: its place in the checkpoint is the same for all clients. Waits for events last:
             # naming one takes the number that a request without one goes by.
             ordered = sorted(own, key=lambda p: 0 if isinstance(p, ForMessage) else 2 if isinstance(p, ForEvent) else 1)
@@ -314,8 +357,9 @@ class _Run:
         if isinstance(wait, ForMessage):
             if not wait.prompt_id:
                 state.asked += 1
-                wait = wait.named(f"{state.current_step}.{state.asked}", wait.prompt or state.said)
-            self.hang_suggestions()
+                wait = wait.named(f"{state.frames[-1].position}.{state.asked}", wait.prompt or state.said)
+            if state.suggestions:
+                self.hang_suggestions()
         elif isinstance(wait, ForRequest) and not wait.number:
             wait = replace(wait, number=state.requested)
         elif isinstance(wait, ForEvent):
@@ -324,7 +368,7 @@ class _Run:
 
     def hang_suggestions(self) -> None:
         """Give the buttons nobody has shown yet to the last reply of this turn, under the question."""
-        index = self.last_said() if self.state.suggestions else None
+        index = self.last_said()
         if index is not None:
             reply = cast(Reply, self.effects[index])
             self.effects[index] = replace(reply, suggestions=reply.suggestions + self.state.suggestions)
@@ -339,10 +383,6 @@ class _Run:
         return None
 
     # ── a turn of several slices ──
-
-    def take_held(self) -> None:
-        """Begin with the replies that the slice before held back."""
-        self.effects, self.state.held = list(self.state.held), ()
 
     def unfinished(self, query: Query | None) -> Continue:
         """End the slice, not the turn: its last reply is held back, with those behind it, for buttons may come."""
@@ -364,7 +404,7 @@ class _Run:
                 del frames[depth + 1 :]
                 self.state.why = Caught(message, kind)
                 return None
-            catcher = self.catcher(frames[depth])
+            catcher = catcher_of(self.plan, frames[depth].position)
             if catcher is None and not frames[depth].resume_errors:
                 continue
             del frames[depth + 1 :]
@@ -378,22 +418,6 @@ class _Run:
             return None
         return Done(self.state, tuple(self.effects), self.count, failure=failure)
 
-    def catcher(self, frame: Frame) -> int | None:
-        """Return the innermost TRY whose guarded block the frame is in, or None."""
-        number = frame.position
-        while number:
-            parent, block = self.plan.parents[number]
-            if parent and self.plan.steps[parent].DETACHED:
-                return None
-            if parent and block == 0 and self.plan.steps[parent].CATCHES:
-                return parent
-            number = parent
-        return None
-
     def failure(self, message: str, kind: str) -> Failure:
         """Return the error with the place of the step that made it."""
-        step = self.plan.steps.get(self.state.current_step)
-        if step is None:
-            return Failure(message, kind, self.plan.script, 0, self.state.current_step, "")
-        place = step.place
-        return Failure(message, kind, place.script, place.line, place.number, self.plan.source_line(step))
+        return failure_at(self.plan, self.state.current_step, message, kind)

@@ -170,11 +170,12 @@ class Here:
         kept: Mapping[str, Value] = NOTHING_KEPT,
         requested: int = 0,
         everything: Callable[[], dict[str, Value]] = dict,
+        parameters_of: Callable[[str], tuple[str, ...] | None] = _no_procedure,
     ) -> None:
         self.requested = requested  # how many requests were made: the next one has the number after it
         self.everything = everything  # all variables that can be read here, for whoever is given them
         self.kept = kept  # what Keep effects put aside, by key
-        self.parameters_of: Callable[[str], tuple[str, ...] | None] = _no_procedure
+        self.parameters_of = parameters_of
         self.why = why
         self.memo = memo
         self.lookup = lookup
