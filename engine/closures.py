@@ -68,13 +68,18 @@ _SIGNS: dict[type[ast.AST], Callable[[Value], Value]] = {
 }
 
 
-def closure_of(node: ast.expr) -> Closure | None:
-    """Return the closure of an expression's tree, or None where it has to be walked each time."""
+def stop(lookup: Lookup, moment: Moment) -> Value:
+    """The closure of what has to be walked each time."""
+    raise Unusual
+
+
+def closure_of(node: ast.expr) -> Closure:
+    """Return the closure of an expression's tree; `stop` where it has to be walked each time."""
     maker = _Maker()
     try:
         return maker.make(node, 0)
     except (Unusual, RecursionError):
-        return None
+        return stop
 
 
 # ── trees to closures ──────────────────────────────────────────────────────────────────────────────

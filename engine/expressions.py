@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -42,7 +43,16 @@ from engine.values import (
 )
 
 # The names that other modules take from here, wherever they are made.
-__all__ = ["Encoded", "Expression", "Moment", "check_node", "decode_node", "encode_node", "evaluate"]
+__all__ = [
+    "Encoded",
+    "Expression",
+    "Moment",
+    "check_node",
+    "decode_node",
+    "encode_node",
+    "evaluate",
+    "evaluate_otherwise",
+]
 __all__ += ["function_names", "is_pure_function", "names_of", "walk"]
 
 WORK_PER_EXPRESSION_MAX = 20_000
@@ -66,7 +76,7 @@ class _Evaluated:
 
     __slots__ = ("closure",)
 
-    closure: Closure | None  # None: it is walked each time; nothing yet before it is first evaluated
+    closure: Closure  # nothing yet before it is first evaluated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,10 +104,8 @@ class Expression(_Evaluated):
 
 
 def _too_much_work() -> ScriptError:
-    return ScriptError(
-        "The expression does too much at once. Split it into several statements, or work on fewer items.",
-        "limit",
-    )
+    said = "The expression does too much at once. Split it into several statements, or work on fewer items."
+    return ScriptError(said, "limit")
 
 
 class _Evaluator(SimpleEval):  # type: ignore[misc]
@@ -342,15 +350,17 @@ def evaluate(expression: Expression, lookup: Callable[[str], Value], moment: Mom
     not evaluate. Raises ScriptError, and nothing else, within 50 ms.
     """
     try:
-        closure = expression.closure
-    except AttributeError:
-        closure = closure_of(expression.node)
-        object.__setattr__(expression, "closure", closure)
-    if closure is not None:
-        try:
-            return closure(lookup, moment)
-        except Exception:  # whatever it is, walking the tree says it
-            pass
+        return expression.closure(lookup, moment)
+    except Exception:  # whatever it is: there is no closure yet, or it stopped
+        return evaluate_otherwise(expression, lookup, moment)
+
+
+def evaluate_otherwise(expression: Expression, lookup: Callable[[str], Value], moment: Moment) -> Value:
+    """Return the value of an expression whose closure has just failed, or which has none yet. Raises ScriptError."""
+    if not hasattr(expression, "closure"):
+        object.__setattr__(expression, "closure", closure_of(expression.node))
+        with suppress(Exception):
+            return expression.closure(lookup, moment)
     return walk(expression, lookup, moment)
 
 

@@ -12,7 +12,7 @@ Values are immutable by convention, so copying a state copies only its dictionar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import msgspec
@@ -120,6 +120,15 @@ class ExecutionState:
     def variables(self) -> dict[str, Value]:
         """The script's own variables."""
         return self.frames[0].variables
+
+    def reader(self) -> Callable[[str], Value]:
+        """Return how the innermost procedure reads a name: its own variables, then its script's; NULL if neither."""
+        frame = self.frames[-1]
+        base = self.frames[frame.base]
+        if base is frame:
+            return frame.variables.get
+        own, outer = frame.variables, base.variables
+        return lambda name: own[name] if name in own else outer.get(name)
 
     def everything(self) -> dict[str, Value]:
         """Return all variables that the innermost procedure can read, without the results of lifted calls."""

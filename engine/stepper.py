@@ -6,7 +6,6 @@ States of an execution here: *ready* (`wait` is None: its step runs for the reas
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import assert_never, cast
 
 from msgspec.structs import replace
@@ -14,9 +13,9 @@ from msgspec.structs import replace
 from engine.catching import catcher_of, failure_at
 from engine.effects import Effect, Handle, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
-from engine.events import Event, MessageReceived, QueryFailed, RequestFailed
+from engine.events import Event
 from engine.expressions import Moment
-from engine.interrupts import check_answer, handled, handler_of, interrupt, numbered
+from engine.interrupts import Interrupted, check_answer, handled, numbered, own_why
 from engine.plan import Plan, Procedure
 from engine.policy import Policy
 from engine.results import Continue, Done, Failure, StepResult, Suspend
@@ -37,20 +36,11 @@ from engine.steps import (
     Resumed,
     Return,
     Returned,
-    Step,
 )
 from engine.values import Value, assign_path
-from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, own_wait, parts_of
+from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, parts_of
 
 __all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "check_answer", "deliver"]
-
-
-nothing = cast("dict[str, Value]", {}).get
-
-
-def own_why(why: Resumed) -> Resumed:
-    """Return why a step goes on, without the waits that are not its own."""
-    return Resumed(why.event, own_wait(why.wait)) if type(why.wait) is FirstOf else why
 
 
 def deliver(state: ExecutionState, event: Event) -> ExecutionState:
@@ -90,10 +80,11 @@ class _Run:
         self.effects: list[Effect] = [*state.held]  # what the slice before held back
         state.held = ()
         self.count = 0
-        self.frame: Frame | None = None  # whose names `here` reads
+        self.frame = state.frames[-1]  # whose names `here` reads
         # One for all steps of the slice: no step keeps it beyond its run.
+        reader, everything = state.reader(), state.everything
         self.here = Here(
-            ENTERED, None, nothing, moment, policy, state.kept, state.requested, state.everything, plan.parameters_of
+            ENTERED, None, reader, moment, policy, state.kept, state.requested, everything, plan.parameters_of
         )
 
     # ── steps ──
@@ -101,69 +92,46 @@ class _Run:
     def steps(self, most: int) -> StepResult | None:
         """Run up to so many steps; return a result where the slice ends with one of them.
 
-        All conversations spend their time here, so the commonest moves are made in place.
+        Every conversation spends its time here, so what nearly all steps do, going on, is done in place.
         """
         state, here, plan = self.state, self.here, self.plan
-        steps, follows, temporaries = plan.steps, plan.follows, plan.temporaries
-        for self.count in range(1, most + 1):
+        runs, following, temporaries = plan.runs, plan.following, plan.temporaries
+        while self.count < most:
+            self.count += 1
             frame = state.frames[-1]
-            number = frame.position
             if frame is not self.frame:
-                self.frame, here.lookup = frame, self.lookup()
-            why = state.why
-            if why is not ENTERED:
-                state.why = ENTERED
+                self.frame, here.lookup = frame, state.reader()
+            number, memos = frame.position, frame.memos
+            why, state.why = state.why, ENTERED
             try:
-                if number == 0:  # the end of a procedure, or an empty script
-                    result = self.leave_procedure(None)
-                elif type(why) is Resumed and self.interrupted(why, steps[number]):
-                    result = None
-                else:
-                    here.why = own_why(why) if type(why) is Resumed else why
-                    here.memo = frame.memos.get(number) if frame.memos else None
-                    move = steps[number].run(here)
+                here.why = own_why(state, plan, why) if type(why) is Resumed else why
+                while True:
+                    here.memo = memos.get(number) if memos else None
+                    move = runs[number](here)
                     if type(move) is not Next or move.leaving is not None or move.again is not None:
                         result = self.apply(move)
-                    else:
-                        result = None
-                        if move.effects:
-                            self.take(move.effects)
-                        if move.sets:
-                            self.assign(move.sets)
-                        if frame.memos:
-                            frame.memos.pop(number, None)
-                        if number in temporaries:
-                            self.forget_temporaries(frame, number)
-                        following = follows[number]
-                        if following < 0:
-                            frame.position, state.why = -following, BLOCK_ENDED
-                        else:
-                            frame.position = following
+                        if result is not None:
+                            return result
+                        break
+                    if move.effects:
+                        self.take(move.effects)
+                    if move.sets:
+                        self.assign(move.sets)
+                    if memos or number in temporaries:
+                        self.forget_behind(frame, number)
+                    number, here.why = following[number]
+                    frame.position = number
+                    if self.count >= most:
+                        state.why = here.why
+                        break
+                    self.count += 1
+            except Interrupted:
+                continue
             except ScriptError as error:
                 result = self.fail(error.message, error.kind)
-            if result is not None:
-                return result
+                if result is not None:
+                    return result
         return None
-
-    def interrupted(self, why: Resumed, step: Step) -> bool:
-        """Tell whether what came runs a handler in place of the step. Raises ScriptError for an answer that is one."""
-        if type(why.event) is MessageReceived:
-            return False
-        if not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
-            check_answer(why.event)
-        handler = handler_of(why)
-        if handler is not None:
-            interrupt(self.state, self.plan.procedures[handler.handler], why)
-        return handler is not None
-
-    def lookup(self) -> Callable[[str], Value]:
-        """Return how a name is read here: the procedure's own variables, then its script's."""
-        frame = self.state.frames[-1]
-        base = self.state.frames[frame.base]
-        if base is frame:
-            return frame.variables.get
-        own, outer = frame.variables, base.variables
-        return lambda name: own[name] if name in own else outer.get(name)
 
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
@@ -220,18 +188,8 @@ class _Run:
         if move.leaving is not None:
             number = move.leaving
             self.forget(frame, number, self.plan.last_inside[number])
-        if frame.memos:
-            frame.memos.pop(number, None)
-        if number in self.plan.temporaries:
-            self.forget_temporaries(frame, number)
-        self.follow(frame, number)
-
-    def follow(self, frame: Frame, number: int) -> None:
-        follows = self.plan.follows[number]
-        if follows < 0:
-            frame.position, self.state.why = -follows, BLOCK_ENDED
-        else:
-            frame.position = follows
+        self.forget_behind(frame, number)
+        frame.position, self.state.why = self.plan.following[number]
 
     def enter(self, frame: Frame, block: int) -> None:
         first = self.plan.entries[frame.position][block]
@@ -244,7 +202,9 @@ class _Run:
         for number in [n for n in frame.memos if first <= n <= last]:
             del frame.memos[number]
 
-    def forget_temporaries(self, frame: Frame, number: int) -> None:
+    def forget_behind(self, frame: Frame, number: int) -> None:
+        """Forget what nobody asks for once the execution has gone on from a step."""
+        frame.memos.pop(number, None)
         for name in self.plan.temporaries.get(number, ()):
             frame.variables.pop(name, None)
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from engine.effects import Effect, Query
 from engine.events import Event
-from engine.expressions import Expression, Moment, evaluate
+from engine.expressions import Expression, Moment, evaluate_otherwise
 from engine.members import get_index
 from engine.policy import Policy
 from engine.values import Value
@@ -189,7 +189,10 @@ class Here:
 
     def value(self, expression: Expression) -> Value:
         """Evaluate an expression over the variables here. Raises ScriptError."""
-        return evaluate(expression, self.lookup, self.moment)
+        try:  # as `evaluate` does: steps spend their time here
+            return expression.closure(self.lookup, self.moment)
+        except Exception:
+            return evaluate_otherwise(expression, self.lookup, self.moment)
 
     def assignment(self, target: Target, value: Value) -> Assignment:
         """Return the assignment of `value` to `target`, its path evaluated here. Raises ScriptError."""

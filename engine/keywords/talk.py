@@ -45,8 +45,10 @@ class Talk(Step):
         return cls(written.place, written.parsed.expressions(), written.parsed.expression_of("talk_to"))
 
     def run(self, here: Here) -> Move:
-        texts = [to_text(here.value(e)) for e in self.texts]
-        content = texts[0] if len(texts) == 1 else " ".join(texts)
+        texts = self.texts
+        content = (
+            to_text(here.value(texts[0])) if len(texts) == 1 else " ".join([to_text(here.value(e)) for e in texts])
+        )
         recipient = to_text(here.value(self.recipient)) if self.recipient else None
         return Next((), (Reply(content, (), recipient),))
 

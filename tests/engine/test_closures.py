@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.closures import ITEMS_MAX, Unusual, closure_of
+from engine.closures import closure_of, stop
 from engine.errors import ScriptError
 from engine.expressions import Expression, evaluate, walk
 from engine.functions import FUNCTIONS
 from engine.nodes import call_node, name_node
+from engine.quick_operators import ITEMS_MAX, Unusual
 from engine.values import Value
 from tests.engine.test_expressions_properties import trees, values
 from tests.engine.trees import a_moment, tree
@@ -113,7 +114,7 @@ def test_what_scripts_say_all_the_time_is_not_walked(text: str) -> None:
     variables: dict[str, Value] = {"n": 41, "said": " hello ", "order": order, "rows": [{"name": "Ada"}]}
     node = tree(text)
     closure = closure_of(node)
-    assert closure is not None
+    assert closure is not stop
     assert closure(variables.get, a_moment()) == walk(Expression("", node, 1, 1), variables.get, a_moment())
 
 
@@ -121,22 +122,22 @@ def test_a_closure_is_made_once_and_belongs_to_its_expression() -> None:
     one, other = (Expression("n + 1", tree("n + 1"), 1, 1) for _ in range(2))
     assert evaluate(one, {"n": 1}.get, a_moment()) == 2
     closure = one.closure
-    assert closure is not None and evaluate(one, {"n": 2}.get, a_moment()) == 3 and one.closure is closure
+    assert evaluate(one, {"n": 2}.get, a_moment()) == 3 and one.closure is closure
     assert one == other and hash(one) == hash(other) and repr(one).partition("node=")[0] == "Expression(text='n + 1', "
 
 
 @pytest.mark.parametrize("text", ["RND()", "GUID()", "RANDOM(1, 6)", "1 + RND()", "no_such(1)", "LEFT()", "1 << 2"])
 def test_what_draws_or_can_only_fail_is_walked(text: str) -> None:
-    assert closure_of(tree(text)) is None
+    assert closure_of(tree(text)) is stop
 
 
 def test_a_long_expression_is_walked() -> None:
-    assert closure_of(ast.List([tree("n + 1")] * 500, ast.Load())) is None
+    assert closure_of(ast.List([tree("n + 1")] * 500, ast.Load())) is stop
 
 
 @pytest.mark.parametrize("value", ["x" * 2_001, 2**65, list(range(ITEMS_MAX + 1))])
 def test_a_closure_stops_at_what_is_large(value: Value) -> None:
     closure = closure_of(tree("'' & a"))
-    assert closure is not None
+    assert closure is not stop
     with pytest.raises(Unusual):
         closure({"a": value}.get, a_moment())
