@@ -2,7 +2,7 @@
 
 The JSON that is stored is public in part (`variables`, `step_index`, `wait`); the rest is ours:
 
-    {"version": 1, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
+    {"version": 2, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
      "frames": [{…}], "wait": {"kind": "message", …}, "why": ["returned", …], "suggestions": […],
      "said": "…", "held": […], "asked": 2, "requested": 1, "kept": {…}, "handlers": {…}}
 
@@ -23,7 +23,7 @@ from engine.values import Value
 from engine.waits import Wait, parts_of
 from engine.waits_codec import UnknownWait, wait_data, wait_from
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2  # 1 wrote a question's deadline and secret where there were none, too
 
 
 class UnreadableCheckpoint(Exception):
@@ -137,42 +137,57 @@ class ExecutionState:
         return {name: value for name, value in both.items() if not name.startswith("$")}
 
 
+class _Stored(msgspec.Struct, omit_defaults=True, gc=False):
+    """The checkpoint as it is written: what is as it usually is, is left out."""
+
+    version: int
+    variables: dict[str, Value]
+    step_index: int
+    procedure: str
+    position: int | None = None
+    frames: list[dict[str, Any]] | None = None
+    memos: dict[int, Value] | None = None
+    resume_errors: bool = False
+    handlers: dict[str, tuple[str, int]] | None = None
+    wait: object = None
+    why: list[Value] | None = None
+    suggestions: list[list[Value]] | None = None
+    said: str = ""
+    held: list[list[object]] | None = None
+    asked: int = 0
+    requested: int = 0
+    kept: dict[str, Value] | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
 def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
     """Return the checkpoint's JSON. Raises StateTooLarge above `bytes_max` bytes, ValueError for text
     that UTF-8 cannot hold."""
-    outer = state.frames[0]
-    data: dict[str, Any] = {
-        "version": CHECKPOINT_VERSION,
-        "variables": outer.variables,
-        "step_index": state.current_step,
-        "procedure": outer.procedure,
-    }
-    if len(state.frames) > 1:
-        data["position"] = outer.position
-        data["frames"] = [_frame_data(f) for f in state.frames[1:]]
-    if outer.memos:
-        data["memos"] = outer.memos
-    if outer.resume_errors:
-        data["resume_errors"] = True
-    if outer.handlers:
-        data["handlers"] = outer.handlers
-    if state.wait is not None:
-        data["wait"] = wait_data(state.wait)
-    if state.why is not ENTERED:
-        data["why"] = _why_data(state.why)
-    if state.suggestions:
-        data["suggestions"] = _suggestions_data(state.suggestions)
-    if state.said:
-        data["said"] = state.said
-    if state.held:
-        data["held"] = [[r.content, _suggestions_data(r.suggestions), r.recipient] for r in state.held]
-    if state.asked:
-        data["asked"] = state.asked
-    if state.requested:
-        data["requested"] = state.requested
-    if state.kept:
-        data["kept"] = state.kept
-    raw = msgspec.json.encode(data)
+    frames = state.frames
+    outer = frames[0]
+    several = len(frames) > 1
+    stored = _Stored(
+        CHECKPOINT_VERSION,
+        outer.variables,
+        frames[-1].position,
+        outer.procedure,
+        outer.position if several else None,
+        [_frame_data(f) for f in frames[1:]] if several else None,
+        outer.memos or None,
+        outer.resume_errors,
+        outer.handlers or None,
+        wait_data(state.wait) if state.wait is not None else None,
+        _why_data(state.why) if state.why is not ENTERED else None,
+        _suggestions_data(state.suggestions) if state.suggestions else None,
+        state.said,
+        [[r.content, _suggestions_data(r.suggestions), r.recipient] for r in state.held] if state.held else None,
+        state.asked,
+        state.requested,
+        state.kept or None,
+    )
+    raw = _ENCODER.encode(stored)
     if bytes_max is not None and len(raw) > bytes_max:
         raise StateTooLarge(f"the variables of this conversation need {len(raw):,} bytes and may have {bytes_max:,}")
     return raw.decode()

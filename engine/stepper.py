@@ -136,28 +136,24 @@ class _Run:
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
         frame = self.state.frames[-1]
+        if isinstance(move, (Enter, Await, Ask, Call)) and move.memo is not None:
+            frame.memos[frame.position] = move.memo
         match move:
-            case Enter(block=block, memo=memo, sets=sets):
-                self.remember(frame, memo)
+            case Enter(block=block, sets=sets):
                 if sets:
                     self.assign(sets)
                 self.enter(frame, block)
-            case Next():
-                if move.effects:
-                    self.take(move.effects)
-                if move.sets:
-                    self.assign(move.sets)
+            case Next():  # one that leaves a step, or runs it again
+                self.take(move.effects)
+                self.assign(move.sets)
                 self.go_on(move)
-            case Await(wait=wait, effects=effects, memo=memo):
-                self.remember(frame, memo)
+            case Await(wait=wait, effects=effects):
                 self.take(effects)
                 return self.suspend(wait)
-            case Ask(query=query, memo=memo):
-                self.remember(frame, memo)
+            case Ask(query=query):
                 self.state.wait = ForQuery()
                 return self.unfinished(query)
-            case Call(procedure=name, arguments=arguments, memo=memo):
-                self.remember(frame, memo)
+            case Call(procedure=name, arguments=arguments):
                 self.call(self.plan.procedures[name], arguments)
             case Return(value=value, ends="procedure"):
                 return self.leave_procedure(value)
@@ -170,11 +166,6 @@ class _Run:
             case _:
                 assert_never(move)
         return None
-
-    def remember(self, frame: Frame, memo: Value) -> None:
-        """Keep what a step wants to know when it runs again."""
-        if memo is not None:
-            frame.memos[frame.position] = memo
 
     # ── where to ──
 
@@ -268,6 +259,9 @@ class _Run:
         state = self.state
         for effect in effects:
             match effect:
+                case Reply(recipient=None) if not state.suggestions:  # the commonest by far
+                    state.said = effect.content
+                    self.effects.append(effect)
                 case Reply():
                     if state.suggestions:
                         effect = replace(effect, suggestions=state.suggestions + effect.suggestions)
