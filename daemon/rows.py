@@ -16,7 +16,8 @@ Status = Literal["running", "waiting", "paused", "completed", "failed", "cancell
 
 @dataclass(frozen=True, slots=True)
 class PendingMessage:
-    """A message row that an execution hears next; `now` is the database's clock when it was read."""
+    """A message row that an execution hears next; `now` is the database's clock when it was read, `lane` stands for
+    the script of a bot that it came for."""
 
     id: int
     session_id: UUID
@@ -26,6 +27,7 @@ class PendingMessage:
     prompt_id: str | None
     created_at: datetime
     now: datetime
+    lane: int = 0
 
 
 @dataclass(frozen=True, slots=True)

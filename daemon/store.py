@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from daemon.crowd import Care
 from daemon.migrations import Connection, check_schema_name
 from daemon.rows import DeployedScript, DueExecution, LoadedExecution, PendingMessage, Signal, StoredPlan, Turn
 from daemon.statements import query
@@ -107,6 +108,16 @@ class Store:
         narrowed = None if partitions is None else list(partitions)
         rows = await self._lanes.fetch(query("fetch_messages"), self.owner, list(held), limit, narrowed)
         return [_pending(row) for row in rows]
+
+    async def fetch_fairly(
+        self, held: Collection[int], limit: int, partitions: Collection[int] | None, care: Care
+    ) -> tuple[list[PendingMessage], bool]:
+        """Return messages as fetch_messages does, of each session and each lane a few, however long they are; and
+        whether there are more."""
+        narrowed = None if partitions is None else list(partitions)
+        with_care = (list(care.thick), care.start, list(care.left_out))
+        rows = await self._lanes.fetch(query("fetch_fairly"), self.owner, list(held), limit, narrowed, *with_care)
+        return [_pending(row) for row in rows if row["id"] is not None], rows[0]["cut"]
 
     async def fetch_signals(self, held: Collection[int], limit: int) -> list[Signal]:
         """Return signals to executions that may run, oldest first, without those held in memory."""
@@ -317,4 +328,5 @@ def _pending(row: asyncpg.Record) -> PendingMessage:
         prompt_id=row["prompt_id"],
         created_at=row["created_at"],
         now=row["now"],
+        lane=row["lane"],
     )

@@ -132,11 +132,11 @@ begin
         end if;
     end if;
     if new.execution_id is null then
-        select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e
+        select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
         where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
         order by e.start_order desc limit 1;
     else
-        select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e where e.id = new.execution_id;
+        select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
     end if;
     if new.execution_id is not null and (
         hearer.id is null or hearer.session_id is distinct from new.session_id
@@ -147,6 +147,7 @@ begin
             hint = 'Leave execution_id out to address whatever the session runs now.';
     end if;
     new.bot_id := coalesce(new.bot_id, hearer.bot_id);
+    new.lane := case when hearer.id is null then 0 else workflow_lane(hearer.bot_id, hearer.script_path) end;
     if exists (select from workflow_bot_roles) then
         if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
             new.bot_id := (workflow_bots_of_caller())[1];
