@@ -16,6 +16,7 @@ from uuid import UUID
 from daemon.held import Held
 from daemon.rows import PendingMessage
 
+LOOK_MESSAGES = 256  # in a crowd, so that handing them out does not take long
 LANE_HELD = 512  # messages of one lane in hand, while others may wait: two full commits
 LANE_FEW = 16  # a lane that has fewer may use the last tenth of the room
 THICK = 64  # messages of one lane in one look, from which on it is looked through in parts

@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 
 from daemon.backoff import Backoff
-from daemon.crowd import Crowd
+from daemon.crowd import LOOK_MESSAGES, Crowd
 from daemon.listener import Listener
 from daemon.metrics import Metrics
 from daemon.partitions import Partitions
@@ -176,7 +176,7 @@ class Fetcher:
         begun = perf_counter()
         room = self._pressure.room
         care = self._crowd.care(short=10 * room <= self._pressure.messages_max)
-        limit = min(self._batch_max, room)
+        limit = min(self._batch_max, room, LOOK_MESSAGES)
         found = await self._store.fetch_fairly(self._supervisor.held, limit, partitions, care)
         self._took = perf_counter() - begun
         return found

@@ -2,12 +2,12 @@
 -- is found is in the order of its session. $1 owner, $2 ids in hand, $3 limit, $4 partitions or null: all, $5 lanes of which
 -- many are found, $6 the session from which they are looked through this time, $7 lanes that are left out this time.
 --
--- A walk through the index of each partition, eight rows a step: from there to the next session, or to the next lane once
--- eight messages of this one can be heard. So a session costs a step, and a lane two, however long they are.
+-- A walk through the index of each partition, four rows a step: from there to the next session, or to the next lane once
+-- four messages of this one can be heard. So a session costs a step, and a lane two, however long they are.
 -- There is always a row: cut says whether something was passed by.
 with recursive walk as (
     select p.number as partition, -1 as lane, '00000000-0000-0000-0000-000000000000'::uuid as session_id,
-        0::bigint as id, null::uuid as hearer, 8::bigint as n, 0::bigint as of_session, 0::bigint as of_lane
+        0::bigint as id, null::uuid as hearer, 4::bigint as n, 0::bigint as of_session, 0::bigint as of_lane
     from workflow_partitions p
     where p.owner = $1 and ($4::smallint[] is null or p.number = any ($4))
     union all
@@ -21,10 +21,10 @@ with recursive walk as (
         from (
             select m.lane, m.session_id, m.id, m.execution_id from workflow_messages m
             where m.partition = w.partition and (m.lane, m.session_id) > (w.lane, case
-                when w.of_lane >= 8 or w.lane = any ($7::integer[]) then 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+                when w.of_lane >= 4 or w.lane = any ($7::integer[]) then 'ffffffff-ffff-ffff-ffff-ffffffffffff'
                 when w.lane = any ($5::integer[]) then greatest(w.session_id, $6::uuid)
                 else w.session_id end)
-            order by m.lane, m.session_id, m.id limit 8
+            order by m.lane, m.session_id, m.id limit 4
         ) c
         left join lateral (
             select x.id from (
@@ -38,7 +38,7 @@ with recursive walk as (
             where x.status = 'waiting' and x.wait_kind = 'message'
         ) e on true
     ) f
-    where w.n = 8
+    where w.n = 4
 ),
 -- The oldest of each session before the second of any; and of each lane as many as of every other.
 found as (
@@ -50,10 +50,10 @@ found as (
 passed as (
     select exists (
         select from walk w
-        where w.n = 8 and w.lane >= 0 and (w.of_lane >= 8 or w.lane = any ($7) or w.lane = any ($5) or exists (
-            select from workflow_messages o
-            where o.partition = w.partition and o.lane = w.lane and o.session_id = w.session_id and o.id > w.id
-        ))
+        where w.n = 4 and w.lane >= 0 and (w.of_lane >= 4 or w.lane = any ($7) or w.lane = any ($5) or (
+            select o.id from workflow_messages o
+            where o.partition = w.partition and o.lane = w.lane and o.session_id = w.session_id and o.id > w.id limit 1
+        ) is not null)
     ) or (select count(*) from found) >= $3 as by
 )
 select f.id, f.session_id, f.hearer as execution_id, f.content, f.attachments, f.prompt_id, f.created_at,

@@ -75,7 +75,11 @@ async def test_a_script_in_endless_loops_does_not_delay_another(database: str) -
 
 
 async def test_when_the_database_is_slow_less_is_read_and_it_is_told(database: str) -> None:
-    flags = {"limits__turns_pending_max": 30, "limits__messages_held_max": 60, "limits__commit_turns_max": 10}
+    flags: dict[str, Any] = {
+        "limits__turns_pending_max": 30,
+        "limits__messages_held_max": 60,
+        "limits__commit_turns_max": 10,
+    }
     async with chatting(database, {"echo.bas": ECHO}, **SMALL, **flags) as chat:
         daemon = chat.daemon
         sessions = [uuid4() for _ in range(200)]

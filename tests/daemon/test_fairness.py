@@ -124,7 +124,7 @@ def test_what_is_held_is_counted_by_lanes_and_let_go() -> None:
     for n in range(6):
         held.add(message(n, lane=7))
     held.add(message(6, lane=8))
-    held.add(Signal(7, None, uuid4(), "event", 1, "e", None, None, NOW, NOW))
+    held.add(Signal(7, None, uuid4(), "event", 1, "e", None, "", NOW, NOW))
     assert held.lanes(2) == [7] and sorted(held.lanes(1)) == [7, 8] and len(held) == 8
     held.let_go([0, 1, 2, 3, 4, 5, 99])
     assert held.lanes(1) == [8] and set(held.ids) == {6, 7} and 6 in held and 0 not in held

@@ -68,7 +68,7 @@ async def test_a_session_s_flood_hides_nobody_and_is_not_read(store: Store, conn
         await flood(connection, 6, 1)
         found, more = await store.fetch_fairly([], 1000, None, PLAIN)
         assert more
-        assert [m.content for m in found if m.lane == 5] == [f"{n} of 1" for n in range(1, 9)]
+        assert [m.content for m in found if m.lane == 5] == [f"{n} of 1" for n in range(1, 5)]
         assert [m.content for m in found if m.lane == 6] == ["1 of 1"]
         held = [m.id for m in found if m.lane == 5]
         found, more = await store.fetch_fairly(held, 1000, None, PLAIN)
@@ -129,7 +129,7 @@ async def test_f26_the_order_of_a_session_holds_across_its_lanes(store: Store, c
     await flood(connection, 5, 1)
     held: list[int] = []
     heard: list[str] = []
-    for _ in range(10):
+    for _ in range(20):
         found, _ = await store.fetch_fairly(held, 1000, None, PLAIN)
         heard += [m.content for m in found if m.session_id == asked.session_id]
         held += [m.id for m in found]
