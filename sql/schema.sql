@@ -37,6 +37,12 @@ create function workflow_partition(key uuid) returns smallint
 comment on function workflow_partition(uuid) is
     'The share, 0 to 255, that a session (or an execution without one) belongs to. It is stored, so it never changes.';
 
+create function workflow_lane(bot uuid, script text) returns integer
+    immutable parallel safe language sql
+    return (uuid_hash(coalesce(bot, '00000000-0000-0000-0000-000000000000')) # hashtext(coalesce(script, ''))) & 2147483647;
+comment on function workflow_lane(uuid, text) is
+    'The lane of a script of a bot: a number from 0 on. What is many in one lane does not delay the other lanes.';
+
 do $$
 begin
     if to_regclass(quote_ident(current_schema()) || '.workflow_executions') is null then
@@ -169,11 +175,13 @@ create table workflow_messages (
     prompt_id text,
     bot_id uuid,
     created_at timestamptz not null,
-    partition smallint not null
+    partition smallint not null,
+    lane integer not null default 0
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 comment on table workflow_messages is
     'What users said and no HEAR has heard yet: the turn that hears a message deletes it, in its own commit.';
-create index workflow_messages_partition on workflow_messages (partition, id);
+comment on column workflow_messages.lane is 'workflow_lane of who heard the session when it came; 0: nobody did';
+create index workflow_messages_lane on workflow_messages (partition, lane, session_id, id);
 create index workflow_messages_session on workflow_messages (session_id, id);
 
 create table workflow_message_ids (
@@ -425,8 +433,8 @@ begin
     new.created_at := coalesce(new.created_at, workflow_now());
     new.partition := workflow_partition(new.session_id);
     -- Every message of every user comes through here, and each query, and each function with a search_path of its own,
-    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes without any.
-    -- A table without a page never had a row: no role is held to a bot, and nobody reads bot_id.
+    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single one, which tells its lane.
+    -- A table without a page never had a row: no role is held to a bot.
     if new.session_id is null or new.content is null or length(new.content) > 1000 or new.attachments is not null
         or new.external_id is not null or new.execution_id is not null or new.prompt_id is not null
         or pg_relation_size('workflow_bot_roles') > 0
@@ -465,11 +473,11 @@ begin
             end if;
         end if;
         if new.execution_id is null then
-            select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
             where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
             order by e.start_order desc limit 1;
         else
-            select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e where e.id = new.execution_id;
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
         end if;
         if new.execution_id is not null and (
             hearer.id is null or hearer.session_id is distinct from new.session_id
@@ -498,7 +506,13 @@ begin
                 return null;
             end if;
         end if;
+    else
+        select e.id, e.bot_id, e.script_path into hearer from workflow_executions e
+        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        order by e.start_order desc limit 1;
+        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
     end if;
+    new.lane := case when hearer.id is null then 0 else workflow_lane(hearer.bot_id, hearer.script_path) end;
 
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.

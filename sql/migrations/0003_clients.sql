@@ -97,8 +97,8 @@ begin
     new.created_at := coalesce(new.created_at, workflow_now());
     new.partition := workflow_partition(new.session_id);
     -- Every message of every user comes through here, and each query, and each function with a search_path of its own,
-    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes without any.
-    -- A table without a page never had a row: no role is held to a bot, and nobody reads bot_id.
+    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single one, which tells its lane.
+    -- A table without a page never had a row: no role is held to a bot.
     if new.session_id is null or new.content is null or length(new.content) > 1000 or new.attachments is not null
         or new.external_id is not null or new.execution_id is not null or new.prompt_id is not null
         or pg_relation_size('workflow_bot_roles') > 0
@@ -137,11 +137,11 @@ begin
             end if;
         end if;
         if new.execution_id is null then
-            select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
             where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
             order by e.start_order desc limit 1;
         else
-            select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e where e.id = new.execution_id;
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
         end if;
         if new.execution_id is not null and (
             hearer.id is null or hearer.session_id is distinct from new.session_id
@@ -170,7 +170,13 @@ begin
                 return null;
             end if;
         end if;
+    else
+        select e.id, e.bot_id, e.script_path into hearer from workflow_executions e
+        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        order by e.start_order desc limit 1;
+        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
     end if;
+    new.lane := case when hearer.id is null then 0 else workflow_lane(hearer.bot_id, hearer.script_path) end;
 
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
