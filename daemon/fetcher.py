@@ -88,6 +88,8 @@ class Fetcher:
             await self._supervisor.messages_bell.wait(self._sweep_seconds)
             self._supervisor.due_bell.ring()
             return
+        if self._listener.dozing and self._listener.beds != self._partitions.owned:
+            await self._listener.wake_up()  # what was gained would not notify, what was lost keeps another awake
         if self._listener.dozing:
             await self._sleep_and_look()
         else:
@@ -114,7 +116,7 @@ class Fetcher:
             self._falling = FALLING_SECONDS_FIRST
         if self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES):
             await asyncio.sleep(AWAKE_SECONDS)
-        elif not found and await self._listener.doze():
+        elif not found and await self._listener.doze(self._partitions.owned):
             await self._look(None)
             self._supervisor.due_bell.ring()
         elif not found:

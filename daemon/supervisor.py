@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from hashlib import sha256
 from itertools import islice
 from random import Random
@@ -112,6 +112,21 @@ class Supervisor:
         return list(self._actors)
 
     @property
+    def present_count(self) -> int:
+        """How many executions have an actor."""
+        return len(self._actors)
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions of the executions that have an actor."""
+        return frozenset(_share_of(actor) for actor in self._actors.values())
+
+    @property
+    def pinned_partitions(self) -> frozenset[int]:
+        """The partitions of direct-mode executions that have an actor: they would be lost with it."""
+        return frozenset(_share_of(actor) for actor in self._actors.values() if actor.standing.direct)
+
+    @property
     def busy(self) -> bool:
         """Whether any actor has something to do."""
         return bool(self._busy)
@@ -178,10 +193,11 @@ class Supervisor:
         for actor in list(self._actors.values()):
             actor.stop()
 
-    def let_go_all(self) -> None:
-        """Drop every actor with what it holds: the partitions are another's now."""
+    def let_go(self, partitions: Collection[int]) -> None:
+        """Drop the actors of those partitions with what they hold: they are another's now."""
         for actor in list(self._actors.values()):
-            self._leave(actor)
+            if _share_of(actor) in partitions:
+                self._leave(actor)
 
     # ── what comes in ──
 
@@ -346,6 +362,10 @@ class Supervisor:
             row = rows.get(actor.id)
             if (row is None or row.status not in ("running", "waiting")) and actor.idle:
                 self._leave(actor)
+
+
+def _share_of(actor: Actor) -> int:
+    return partition_of(actor.standing.row.session_id or actor.id)
 
 
 def partition_of(session_id: UUID) -> int:

@@ -9,25 +9,46 @@ from uuid import uuid4
 
 import asyncpg
 
-from daemon.app import run_daemon
+from daemon.app import Daemon, run_daemon
 from daemon.partitions import PARTITIONS
 from daemon.rows import PendingMessage
+from daemon.supervisor import partition_of
 from tests.daemon.conversing import Chat, chatting, execute, fetch, settings_of, until
 from tests.daemon.faulty_wire import wire_to
 from tests.daemon.test_committer import CREATE, TICKETS, TOOLS, tickets
 
 
-async def test_a_second_daemon_waits_and_takes_over_at_once(database: str) -> None:
+async def test_a_second_daemon_takes_its_half_and_then_all(database: str) -> None:
+    """Conversations whose partition moves go on from their rows, those of the others are not disturbed."""
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(chatting(database))
-        session, _ = await first.start("echo.bas")
+        sessions = [(await first.start("echo.bas"))[0] for _ in range(12)]
+        before = dict(first.daemon.supervisor._actors)
         async with run_daemon(settings_of(), dsn=database) as second:
-            await until(lambda: any("another daemon" in r for r in second.readiness.reasons))
-            assert not second.partitions.owned
+            await until(lambda: shares(first.daemon, second) == [PARTITIONS // 2] * 2)
+            await until(lambda: bool(second.readiness))
+            stayed = first.daemon.supervisor._actors
+            assert {id for id, actor in before.items() if stayed.get(id) is actor} == {
+                id
+                for id, actor in before.items()
+                if partition_of(actor.standing.row.session_id) in first.daemon.partitions.owned
+            }
+            for number, session in enumerate(sessions):
+                await first.clients.send(session, str(number))
+            for number, session in enumerate(sessions):
+                assert await first.until_said(session) == [f"you said {number}"]
+            assert set(first.daemon.supervisor.partitions) <= first.daemon.partitions.owned
+            assert 0 < second.supervisor.present_count < 12
+            await until(lambda: first.daemon.listener.dozing and second.listener.dozing)  # no bed is shared
             await stack.aclose()  # the first stops and gives everything back
             await until(lambda: len(second.partitions.owned) == PARTITIONS)
             chat = Chat(second, database, second.connections.looking)
-            assert await chat.say(session, "who?") == ["you said who?"]
+            for session in sessions:
+                assert await chat.say(session, "who?") == ["you said who?"]
+
+
+def shares(*daemons: Daemon) -> list[int]:
+    return [len(daemon.partitions.owned) for daemon in daemons]
 
 
 async def test_f12_f13_a_late_daemon_writes_nothing(database: str) -> None:
@@ -45,7 +66,7 @@ async def test_f12_f13_a_late_daemon_writes_nothing(database: str) -> None:
         await late.clients.send(session, "once")
         await until(lambda: late.daemon.supervisor.busy)
         await late.daemon._cancel("partitions")  # as if the machine slept: no renewal any more
-        await execute(database, "update workflow_partitions set lease_until = now() - interval '1 second'")
+        await execute(database, "update workflow_daemons set lease_until = now() - interval '1 second'")
         await execute(database, CREATE.replace("create table tickets", "create table if not exists tickets")
                       .replace("create function", "create or replace function"))  # fmt: skip
         async with run_daemon(settings_of(**TOOLS), dsn=database) as second:
@@ -68,7 +89,7 @@ async def test_f13_turns_handed_over_after_the_lease_are_not_written(database: s
         session, execution = await late.start("echo.bas")
         await late.daemon._cancel("partitions")
         async with chatting(database, daemon__lease_seconds=30.0) as other:
-            assert not other.daemon.partitions.owned
+            await other.daemon._cancel("partitions")
             await execute(database, "update workflow_partitions set owner = 'somebody else', epoch = epoch + 1")
             before = await late.show(execution)
             messages = await late.daemon.store.fetch_messages([], 10)

@@ -332,7 +332,8 @@ async def test_f56_a_daemon_that_lost_its_partitions_begins_nothing_and_is_not_h
         # Another daemon has taken over, found the attempt cut short, and makes its own.
         await execute(
             database,
-            "update workflow_partitions set owner = 'other', epoch = epoch + 1, lease_until = now() + interval '1 h'",
+            "insert into workflow_daemons values ('other', 'elsewhere', 1, '1.0', now(), now() + interval '1 h')",
+            "update workflow_partitions set owner = 'other', epoch = epoch + 1",
             "update workflow_requests set taken_by = 'other', attempts = 2, cut_short = 1",
         )
         await begin(chat)
