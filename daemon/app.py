@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random, SystemRandom
 from uuid import UUID
@@ -36,6 +36,7 @@ from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
 from daemon.settings import Settings, SqlTool
 from daemon.sources import Sources
+from daemon.stopping import hand_over, release, stop_requests
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
@@ -51,8 +52,6 @@ from daemon.turns import World
 METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
 IDLE_POLL_SECONDS = 0.002
-RELEASE_SECONDS_MAX = 2.0
-HAND_OVER_SECONDS = 0.05  # longer than most turns, which need not be told apart then
 
 log = structlog.get_logger(__name__)
 
@@ -270,47 +269,17 @@ class Daemon:
         """End gracefully, within `stop_seconds_max`; what is not committed by then did not happen."""
         self.readiness.hold("stop", "The daemon is stopping.")
         self.partitions.leave()
+        seconds_max = self.settings.daemon.stop_seconds_max
         if alone := self.partitions.alone:  # conversations go on meanwhile: nobody else would move them
-            await self._stop_requests()
+            await stop_requests(self.requests, seconds_max)
+            await self._cancel("requests")
         await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "lag", "readiness")
-        self.supervisor.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
-                await self._hand_over()
-        if self.supervisor.present:
-            log.warning("turns_dropped", executions=len(self.supervisor.present))
-        if not alone:  # what is under way stays ours while we live, whoever has the partitions by now
-            await self._stop_requests()
+        await hand_over(self.supervisor, self.committer, self.partitions, seconds_max)
+        if not alone:
+            await stop_requests(self.requests, seconds_max)
+            await self._cancel("requests")
         await self._cancel("supervisor", "committer", "partitions")
-        try:
-            async with asyncio.timeout(RELEASE_SECONDS_MAX):
-                await self.partitions.release()
-        except Exception as error:  # the lease ends by itself
-            log.warning("partitions_not_released", error=str(error) or type(error).__name__)
-
-    async def _hand_over(self) -> None:
-        """Return when every turn has ended; until then only the partitions of those under way stay ours."""
-        began, given = asyncio.get_running_loop().time(), False
-        while self.supervisor.present_count or not self.committer.idle:
-            if not given and asyncio.get_running_loop().time() - began > HAND_OVER_SECONDS:
-                given = True
-                await self._give_back(self.partitions.owned - self.supervisor.partitions)
-            await asyncio.sleep(IDLE_POLL_SECONDS)
-        await self._give_back(self.partitions.owned)
-
-    async def _give_back(self, partitions: frozenset[int]) -> None:
-        try:
-            await self.partitions.give_back(partitions)
-        except Exception as error:  # the last release, or the lease, ends it
-            log.warning("partitions_not_released", error=str(error) or type(error).__name__)
-
-    async def _stop_requests(self) -> None:
-        try:
-            async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
-                await self.requests.stop(self.settings.daemon.stop_seconds_max / 2)
-        except Exception as error:  # whoever owns the partitions next finds what was cut short
-            log.warning("requests_not_given_back", error=str(error) or type(error).__name__)
-        await self._cancel("requests")
+        await release(self.partitions)
 
     async def _cancel(self, *names: str) -> None:
         tasks = [self._tasks.pop(name) for name in names if name in self._tasks]

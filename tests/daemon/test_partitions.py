@@ -64,7 +64,8 @@ async def test_f12_f13_a_late_daemon_writes_nothing(database: str) -> None:
     async with chatting(database, TICKETS, **TOOLS) as late:
         session, execution = await late.start("t.bas")
         await late.clients.send(session, "once")
-        await until(lambda: late.daemon.supervisor.busy)
+        while not await fetch(database, "select from pg_locks where locktype = 'advisory' and not granted"):
+            await asyncio.sleep(0.005)  # until it waits in the tool
         await late.daemon._cancel("partitions")  # as if the machine slept: no renewal any more
         await execute(database, "update workflow_daemons set lease_until = now() - interval '1 second'")
         await execute(database, CREATE.replace("create table tickets", "create table if not exists tickets")

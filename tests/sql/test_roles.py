@@ -55,10 +55,10 @@ async def denied(connection: Connection, statement: str) -> None:
 
 TABLES = (
     "executions", "events", "plans", "scripts", "messages", "message_ids", "replies", "turns", "session_variables",
-    "bot_memories", "partitions", "settings", "migrations", "bot_roles",
+    "bot_memories", "partitions", "daemons", "settings", "migrations", "bot_roles",
     "schedules", "declarations", "sources",
 )  # fmt: skip
-VIEWS = ("waiting", "history", "transcript", "funnel", "counts")
+VIEWS = ("shares", "requests_open", "waiting", "history", "transcript", "funnel", "counts")
 
 
 async def test_a_client_starts_says_and_takes_and_sees_nothing_else(store: Store, database: str) -> None:
