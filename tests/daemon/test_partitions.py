@@ -22,16 +22,15 @@ async def test_a_second_daemon_takes_its_half_and_then_all(database: str) -> Non
     """Conversations whose partition moves go on from their rows, those of the others are not disturbed."""
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(chatting(database))
-        sessions = [(await first.start("echo.bas"))[0] for _ in range(12)]
+        started = [await first.start("echo.bas") for _ in range(12)]
+        sessions = [session for session, _ in started]
         before = dict(first.daemon.supervisor._actors)
         async with run_daemon(settings_of(), dsn=database) as second:
             await until(lambda: shares(first.daemon, second) == [PARTITIONS // 2] * 2)
             await until(lambda: bool(second.readiness))
             stayed = first.daemon.supervisor._actors
             assert {id for id, actor in before.items() if stayed.get(id) is actor} == {
-                id
-                for id, actor in before.items()
-                if partition_of(actor.standing.row.session_id) in first.daemon.partitions.owned
+                id for session, id in started if partition_of(session) in first.daemon.partitions.owned
             }
             for number, session in enumerate(sessions):
                 await first.clients.send(session, str(number))

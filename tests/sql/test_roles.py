@@ -58,7 +58,7 @@ TABLES = (
     "bot_memories", "partitions", "daemons", "settings", "migrations", "bot_roles",
     "schedules", "declarations", "sources",
 )  # fmt: skip
-VIEWS = ("shares", "requests_open", "waiting", "history", "transcript", "funnel", "counts")
+VIEWS = ("shares", "waiting", "history", "transcript", "funnel", "counts")
 
 
 async def test_a_client_starts_says_and_takes_and_sees_nothing_else(store: Store, database: str) -> None:
