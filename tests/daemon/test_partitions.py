@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 
 from daemon.app import Daemon, run_daemon
 from daemon.partitions import PARTITIONS
 from daemon.rows import PendingMessage
+from daemon.store import Store
 from daemon.supervisor import partition_of
+from tests.conftest import run
 from tests.daemon.conversing import Chat, chatting, execute, fetch, settings_of, until
 from tests.daemon.faulty_wire import wire_to
 from tests.daemon.test_committer import CREATE, TICKETS, TOOLS, tickets
+
+ROOT = Path(__file__).parents[2]
 
 
 async def test_a_second_daemon_takes_its_half_and_then_all(database: str) -> None:
@@ -170,3 +177,77 @@ async def test_f57_many_daemons_start_at_once_and_share_without_quarrel(database
         session = uuid4()
         await chat.clients.start("hi.bas", session_id=session)
         assert await chat.until_said(session) == ["hi"]
+
+
+async def test_f56_a_daemon_whose_loop_stands_still_is_fenced_before_its_lease_ends(
+    database: str, state_home: Path
+) -> None:
+    """Nothing prolongs its lease meanwhile, so another process takes over; once it moves, it knows that it is late."""
+    async with chatting(database, daemon__lease_seconds=1.5, daemon__heartbeat_seconds=0.5) as chat:
+        sessions = [(await chat.start("echo.bas"))[0] for _ in range(6)]
+        arguments = (sys.executable, "-m", "tests.daemon.lonely_daemon", database)
+        other = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+        try:
+            await until(lambda: len(chat.daemon.partitions.owned) == PARTITIONS // 2)
+            held = chat.daemon.partitions.owned
+            assert chat.daemon.partitions.may_write()
+            run(answered_by_another(database, sessions))  # in another thread: this loop stands still
+            assert not chat.daemon.partitions.may_write(), "it knows without asking"
+            chat.daemon.fetcher._supervisor.wake(None)
+            await until(lambda: chat.daemon.partitions.may_write())
+            epochs = await fetch(database, "select min(epoch) from workflow_partitions where number = any ($1)", held)
+            assert epochs[0][0] >= 2, "what it held was another's"
+            await until(lambda: len(chat.daemon.partitions.owned) == PARTITIONS // 2)
+            for session in sessions:
+                await chat.clients.send(session, "again")
+                assert await chat.until_said(session) == ["you said again"]
+        finally:
+            other.kill()
+            await other.communicate()
+
+
+async def answered_by_another(database: str, sessions: list[UUID]) -> None:
+    """Return once all sessions have been answered."""
+    connection = await asyncpg.connect(database)
+    for session in sessions:
+        await connection.execute("insert into workflow_messages (session_id, content) values ($1, 'now')", session)
+    for session in sessions:
+        while not (row := await connection.fetchrow("select content from workflow_take_replies($1, 9)", session)):
+            await asyncio.sleep(0.01)
+        assert row["content"] == "you said now"
+    await connection.close()
+
+
+async def test_f14_a_database_that_goes_away_during_recovery_is_recovered_from(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed daemon left is looked for anew: nothing is remembered as being recovered."""
+    direct = "TALK 1\nHEAR x\nTALK x\n"
+    async with chatting(database, {"d.bas": direct}, scripts__default_mode="direct") as chat:
+        _, execution = await chat.start("d.bas")
+        await chat.daemon._cancel("partitions")  # it is killed: what follows does not go through its own stop
+        await execute(database, "create table kept as select * from workflow_daemons")
+    await execute(
+        database,
+        "insert into workflow_daemons select owner, host, pid, version, started_at, now(), false, 1 from kept",
+        "update workflow_partitions set owner = (select owner from kept)",
+        "update workflow_executions set status = 'waiting', ended_at = null",
+    )
+    async with wire_to(database) as wire:
+        wire.lose_answer_to = b"Keeps true: a partition has one owner"
+        cut = 0
+        mark_lost = Store.mark_lost
+
+        async def cut_off(store: Store, *given: Any) -> list[UUID]:
+            nonlocal cut
+            cut += 1
+            if cut <= 2:
+                wire.cut()
+                raise ConnectionError
+            return await mark_lost(store, *given)
+
+        monkeypatch.setattr(Store, "mark_lost", cut_off)
+        async with chatting(database, through=wire.dsn) as chat:
+            await until(lambda: len(chat.daemon.partitions.owned) == PARTITIONS)
+            assert cut >= 3 and wire.lost == 1
+            assert await chat.status(execution) == "lost"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -316,6 +317,45 @@ async def test_f32_a_crash_inside_an_attempt_leaves_it_in_doubt(database: str) -
         chat.daemon.look()
         assert await chat.until_said(session) == ["it is done"]
         assert f"began {performer.seen[0].key}\n".encode() == line and performer.seen[0].attempt == 2
+
+
+async def test_f20_a_killed_daemon_keeps_no_place(database: str) -> None:
+    """How many requests are under way is known by who makes them: what the dead one had under way takes no room."""
+    flags: dict[str, Any] = {"requests__in_flight_per_host_max": 1, "daemon__stop_seconds_max": 0.2}
+    async with AsyncExitStack() as stack:
+        killed = await stack.enter_async_context(chatting(database, SCRIPTS, performers=[Told(never)], **flags))
+        begun = await begin(killed, 3)
+        await until(lambda: killed.daemon.requests.in_flight == 1)
+        # Killed: its attempts end unheard, and its row is found to be that of nobody.
+        await killed.daemon._cancel("partitions", "requests", "fetcher", "scheduler")
+        await execute(database, "update workflow_daemons set lease_until = now() - interval '1 s'")
+        performer = Told()
+        async with chatting(database, SCRIPTS, performers=[performer], **flags) as heir:
+            for session, _ in begun:
+                assert await heir.until_said(session) == ["it is done"]
+        assert sorted(request.attempt for request in performer.seen) == [1, 1, 2]
+
+
+async def test_attempts_go_on_where_their_partition_was_given_back(database: str) -> None:
+    """Who makes an attempt still lives: nobody repeats it, and its answer counts."""
+    going = asyncio.Event()
+
+    async def answer(_: TakenRequest) -> Value:
+        await going.wait()
+        return "done"
+
+    first, second = Told(answer), Told()
+    async with chatting(database, SCRIPTS, performers=[first], requests__in_doubt="park") as chat:
+        begun = await begin(chat, 12)
+        await until(lambda: first.under_way == 12)
+        async with chatting(database, SCRIPTS, performers=[second]) as other:
+            await until(lambda: len(other.daemon.partitions.owned) == len(chat.daemon.partitions.owned) == 128)
+            other.daemon.requests.sweep()
+            await until(lambda: not other.daemon.requests.moving)
+            going.set()
+            for session, _ in begun:
+                assert await chat.until_said(session) == ["it is done"]
+    assert len(first.seen) == 12 and second.seen == []
 
 
 async def test_f56_a_daemon_that_lost_its_partitions_begins_nothing_and_is_not_heard(database: str) -> None:
