@@ -130,6 +130,7 @@ class Fetcher:
         self.looking = True
         try:
             while True:
+                supervisor.forgotten.clear()
                 messages = await self._store.fetch_messages(supervisor.held, self._batch_max, partitions)
                 taken = await supervisor.deliver(messages) if messages else 0
                 total += taken

@@ -66,6 +66,7 @@ class Supervisor:
         self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
         self._held: set[int] = set()
         self._passed_over: set[int] = set()
+        self.forgotten: set[UUID] = set()  # sessions whose messages came free since the fetch under way began
         self._passed_over_due: set[UUID] = set()
         self._starting = anyio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
@@ -194,10 +195,15 @@ class Supervisor:
             actor.stop()
 
     def let_go(self, partitions: Collection[int]) -> None:
-        """Drop the actors of those partitions with what they hold: they are another's now."""
+        """Drop the actors of those partitions with what they hold: they are another's now.
+
+        At once, whatever is under way: a message held by an actor that leaves would be left out when the partition
+        comes back, and the next one heard before it.
+        """
         for actor in list(self._actors.values()):
             if _share_of(actor) in partitions:
-                self._leave(actor)
+                actor.drop()
+                self._forget(actor)
 
     # ── what comes in ──
 
@@ -245,6 +251,8 @@ class Supervisor:
     def _put(self, actor: Actor, message: PendingMessage | Signal) -> bool:
         if message.id in self._held:
             return False
+        if message.session_id in self.forgotten and isinstance(message, PendingMessage):
+            return False  # one before it may have come free since it was fetched: all are fetched again, in order
         mailbox = actor.mailbox
         if not (mailbox.put_signal(message) if isinstance(message, Signal) else mailbox.put(message)):
             self._pass_over((message,))
@@ -332,6 +340,8 @@ class Supervisor:
         if left or actor.in_hand is not None:
             self._held.difference_update([item.id for item in left])
             self._held.discard(actor.in_hand or 0)
+            if actor.standing.row.session_id is not None:
+                self.forgotten.add(actor.standing.row.session_id)
             self._look_again(actor.standing.row.session_id)
             self.due_bell.ring()
         if mailbox.due is not None:

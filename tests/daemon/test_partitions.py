@@ -23,6 +23,10 @@ from tests.daemon.faulty_wire import wire_to
 from tests.daemon.test_committer import CREATE, TICKETS, TOOLS, tickets
 
 ROOT = Path(__file__).parents[2]
+CREATE_GATED = (
+    "create or replace function create_ticket(description text) returns bigint language sql as "
+    "'{insert} select pg_advisory_xact_lock(7); select coalesce(max(id), 1) from tickets'"
+)
 
 
 async def test_a_second_daemon_takes_its_half_and_then_all(database: str) -> None:
@@ -59,19 +63,14 @@ def shares(*daemons: Daemon) -> list[int]:
 
 async def test_f12_f13_a_late_daemon_writes_nothing(database: str) -> None:
     """Its turn is in the middle of a tool when its lease ends; another daemon answers first."""
-    gated = (
-        "create or replace function create_ticket(description text) returns bigint language sql as "
-        "'insert into tickets (description) values ($1); "
-        "select pg_advisory_xact_lock(7); select max(id) from tickets'"
-    )
+    gated = CREATE_GATED.format(insert="insert into tickets (description) values ($1);")
     await execute(database, CREATE, gated)
     gate = await asyncpg.connect(database)
     await gate.execute("select pg_advisory_lock(7)")
     async with chatting(database, TICKETS, **TOOLS) as late:
         session, execution = await late.start("t.bas")
         await late.clients.send(session, "once")
-        while not await fetch(database, "select from pg_locks where locktype = 'advisory' and not granted"):
-            await asyncio.sleep(0.005)  # until it waits in the tool
+        await blocked(database)
         await late.daemon._cancel("partitions")  # as if the machine slept: no renewal any more
         await execute(database, "update workflow_daemons set lease_until = now() - interval '1 second'")
         await execute(database, CREATE.replace("create table tickets", "create table if not exists tickets")
@@ -89,6 +88,42 @@ async def test_f12_f13_a_late_daemon_writes_nothing(database: str) -> None:
             )
             assert [row["turn"] for row in turns] == [1, 2] and turns[0]["epoch"] < turns[1]["epoch"]
     await gate.close()
+
+
+async def test_f12_a_partition_that_comes_back_is_heard_in_order(database: str) -> None:
+    """Lost and claimed again while a turn was under way: what that turn heard is not overtaken by what came next."""
+    gated = CREATE_GATED.format(insert="insert into tickets (description) values ($1);")
+    await execute(database, CREATE, gated)
+    gate = await asyncpg.connect(database)
+    await gate.execute("select pg_advisory_lock(7)")
+    script = {"t.bas": '#workflow\nDO\n  HEAR x\n  n = CREATE(x)\n  TALK "${x}"\nLOOP\n'}
+    async with chatting(database, script, **TOOLS) as chat:
+        session, _ = await chat.start("t.bas")
+        for number, text in enumerate(("first", "second", "third"), 1):
+            await chat.clients.send(session, text)
+            if number == 1:
+                await blocked(database)
+        before = chat.daemon.metrics.actors_started._value.get()
+        await execute(database, "update workflow_partitions set epoch = epoch + 1")
+        chat.daemon.partitions.look()
+        await until(lambda: chat.daemon.metrics.actors_started._value.get() > before)
+        await blocked(database, 2)
+        await gate.execute("select pg_advisory_unlock(7)")
+        await chat.idle()
+        assert await chat.said(session) == ["first", "second", "third"]
+        assert [row[0] for row in await fetch(database, "select description from tickets order by id")] == [
+            "first",
+            "second",
+            "third",
+        ]
+    await gate.close()
+
+
+async def blocked(database: str, count: int = 1) -> None:
+    """Return once so many turns wait at the gate."""
+    waiting = "select from pg_locks where locktype = 'advisory' and not granted"
+    while len(await fetch(database, waiting)) < count:
+        await asyncio.sleep(0.005)
 
 
 async def test_f13_turns_handed_over_after_the_lease_are_not_written(database: str) -> None:
@@ -143,11 +178,7 @@ async def test_a_daemon_whose_lease_cannot_be_renewed_fences_itself_and_comes_ba
 
 
 async def test_f38_f9_a_stop_is_bounded_and_gives_everything_back(database: str) -> None:
-    stuck = (
-        "create or replace function create_ticket(description text) returns bigint language sql as "
-        "'select pg_advisory_xact_lock(7); select 1::bigint'"
-    )
-    await execute(database, CREATE, stuck)
+    await execute(database, CREATE, CREATE_GATED.format(insert=""))
     gate = await asyncpg.connect(database)
     await gate.execute("select pg_advisory_lock(7)")
     loop = asyncio.get_running_loop()
