@@ -56,7 +56,10 @@ declare
     bed smallint;
     taken boolean := false;
 begin
-    for bed in select p.number from workflow_partitions p where p.owner = sleeper and p.number = any (partitions) order by 1 loop
+    for bed in
+        select p.number from workflow_partitions p join unnest(partitions) as own (number) on own.number = p.number
+        where p.owner = sleeper order by 1
+    loop
         taken := pg_try_advisory_lock(class, bed);
         if not taken then
             perform pg_advisory_unlock_all();
