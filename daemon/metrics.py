@@ -57,6 +57,7 @@ class Metrics:
     registry: CollectorRegistry
     executions: Gauge
     actors: Gauge
+    partitions: Gauge
     actors_started: Counter
     actors_passivated: Counter
     turns: Counter
@@ -154,6 +155,7 @@ def create_metrics() -> Metrics:
         registry=registry,
         executions=gauge("executions", "Executions by status.", "status"),
         actors=gauge("actors", "Executions held in memory."),
+        partitions=gauge("partitions", "Partitions, of 256, that this daemon owns."),
         actors_started=counter("actors_started_total", "Executions brought into memory."),
         actors_passivated=counter("actors_passivated_total", "Executions let go back to being a row."),
         turns=counter("turns_total", "Turns committed."),

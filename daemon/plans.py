@@ -6,10 +6,15 @@ from collections import OrderedDict
 from collections.abc import Collection
 
 from daemon.store import Store
+from daemon.version import is_newer, stepwell_version
 from engine.codec import UnreadablePlan, decode_plan
 from engine.plan import Plan
 
 PLANS_MAX = 1_000
+
+
+class NewerPlan(UnreadablePlan):
+    """A stored plan cannot be read because a newer version of this program has made it."""
 
 
 class Plans:
@@ -37,7 +42,10 @@ class Plans:
         try:
             plan = decode_plan(stored.plan_json)
         except Exception as error:  # whatever a damaged or newer plan provokes, its executions are put aside
-            return UnreadablePlan(f"the plan {plan_hash} of {stored.script} cannot be read: {error!r}")
+            said = f"the plan {plan_hash} of {stored.script} cannot be read: {error!r}"
+            if is_newer(stored.engine_version, stepwell_version()):
+                return NewerPlan(f"{said}; Stepwell {stored.engine_version} has made it")
+            return UnreadablePlan(said)
         self._plans[plan_hash] = plan
         while len(self._plans) > self._plans_max:
             self._plans.popitem(last=False)

@@ -89,8 +89,8 @@ class Daemon(Section, frozen=True):
     """[daemon]"""
 
     sweep_seconds: Seconds = 5.0
-    heartbeat_seconds: Seconds = 5.0
-    lease_seconds: Seconds = 30.0
+    heartbeat_seconds: Seconds = 3.0
+    lease_seconds: Seconds = 10.0
     stop_seconds_max: Seconds = 20.0
 
 

@@ -67,6 +67,7 @@ class Supervisor:
         self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
         self._held = Held()
         self._passed_over: set[int] = set()
+        self.forgotten: set[UUID] = set()  # sessions whose messages came free since the fetch under way began
         self._passed_over_due: set[UUID] = set()
         self._starting = anyio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
@@ -117,6 +118,21 @@ class Supervisor:
     def present(self) -> list[UUID]:
         """The executions that have an actor."""
         return list(self._actors)
+
+    @property
+    def present_count(self) -> int:
+        """How many executions have an actor."""
+        return len(self._actors)
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions of the executions that have an actor."""
+        return frozenset(_share_of(actor) for actor in self._actors.values())
+
+    @property
+    def pinned_partitions(self) -> frozenset[int]:
+        """The partitions of direct-mode executions that have an actor: they would be lost with it."""
+        return frozenset(_share_of(actor) for actor in self._actors.values() if actor.standing.direct)
 
     @property
     def busy(self) -> bool:
@@ -185,10 +201,16 @@ class Supervisor:
         for actor in list(self._actors.values()):
             actor.stop()
 
-    def let_go_all(self) -> None:
-        """Drop every actor with what it holds: the partitions are another's now."""
+    def let_go(self, partitions: Collection[int]) -> None:
+        """Drop the actors of those partitions with what they hold: they are another's now.
+
+        At once, whatever is under way: a message held by an actor that leaves would be left out when the partition
+        comes back, and the next one heard before it.
+        """
         for actor in list(self._actors.values()):
-            self._leave(actor)
+            if _share_of(actor) in partitions:
+                actor.drop()
+                self._forget(actor)
 
     # ── what comes in ──
 
@@ -247,6 +269,8 @@ class Supervisor:
     def _put(self, actor: Actor, message: PendingMessage | Signal) -> bool:
         if message.id in self._held:
             return False
+        if message.session_id in self.forgotten and isinstance(message, PendingMessage):
+            return False  # one before it may have come free since it was fetched: all are fetched again, in order
         mailbox = actor.mailbox
         if not (mailbox.put_signal(message) if isinstance(message, Signal) else mailbox.put(message)):
             self.overflowed = True
@@ -336,6 +360,8 @@ class Supervisor:
         if left or actor.in_hand is not None:
             self._held.let_go([item.id for item in left])
             self._held.let_go((actor.in_hand or 0,))
+            if actor.standing.row.session_id is not None:
+                self.forgotten.add(actor.standing.row.session_id)
             self._look_again(actor.standing.row.session_id)
             self.due_bell.ring()
         if mailbox.due is not None:
@@ -366,6 +392,10 @@ class Supervisor:
             row = rows.get(actor.id)
             if (row is None or row.status not in ("running", "waiting")) and actor.idle:
                 self._leave(actor)
+
+
+def _share_of(actor: Actor) -> int:
+    return partition_of(actor.standing.row.session_id or actor.id)
 
 
 def partition_of(session_id: UUID) -> int:

@@ -32,14 +32,14 @@ begin
             'workflow_retry_request', 'workflow_complete_request', 'workflow_fail_request', 'workflow_publish', 'workflow_approve', 'workflow_trigger',
             'workflow_pause_schedule', 'workflow_resume_schedule', 'workflow_trigger_schedule', 'workflow_backfill_schedule',
             'workflow_schedule', 'workflow_schedule_status', 'workflow_deploy', 'workflow_bot_id',
-            'workflow_read_json', 'workflow_hearer', 'workflow_bots_of_caller') then
+            'workflow_read_json', 'workflow_hearer', 'workflow_bots_of_caller', 'workflow_now') then
             execute format('grant execute on function %s to stepwell_operator', ours.name);
         end if;
     end loop;
 
     -- operator: reads the views, which run with the reader's rights, and so what is behind them.
     grant select on workflow_executions, workflow_turns, workflow_replies, workflow_messages, workflow_plans, workflow_scripts,
-        workflow_partitions, workflow_waiting, workflow_history, workflow_transcript, workflow_funnel, workflow_counts,
+        workflow_partitions, workflow_daemons, workflow_shares, workflow_waiting, workflow_history, workflow_transcript, workflow_funnel, workflow_counts,
         workflow_requests, workflow_requests_open, workflow_approvals,
         workflow_schedules, workflow_timetable, workflow_declarations, workflow_sources, workflow_deployments
         to stepwell_operator;

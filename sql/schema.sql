@@ -3,7 +3,7 @@
 -- keeps as its own ("set search_path from current").
 --
 -- Lock order. Whoever locks rows of more than one of these does so in this order, and within one table by key:
---   1. workflow_partitions (only to claim, renew and release: a turn reads them without a lock)
+--   1. workflow_daemons, then workflow_partitions (only to claim, prolong and give back: a turn reads them without a lock)
 --   2. the tables of tools, workflow_session_variables, workflow_bot_memories, workflow_schedules: a turn asks before it commits
 --   3. workflow_executions
 --   4. workflow_messages, then workflow_message_ids
@@ -244,11 +244,25 @@ create table workflow_bot_memories (
 create table workflow_partitions (
     number smallint primary key check (number between 0 and 255),
     owner text,
-    epoch bigint not null default 0,
-    lease_until timestamptz
+    epoch bigint not null default 0
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 insert into workflow_partitions (number) select generate_series(0, 255);
+comment on column workflow_partitions.owner is 'a daemon of workflow_daemons; one that is not there owns nothing any more';
 comment on column workflow_partitions.epoch is 'grows when the owner changes';
+
+create table workflow_daemons (
+    owner text primary key,
+    host text not null,
+    pid integer not null,
+    version text not null,
+    started_at timestamptz not null,
+    lease_until timestamptz not null,
+    leaving boolean not null default false,
+    executions integer not null default 0
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table workflow_daemons is
+    'The daemons that live: each prolongs the lease of its row, and another deletes the row once that lease has ended.';
+comment on column workflow_daemons.executions is 'that it holds in memory, when it said so last';
 
 create table workflow_bot_roles (
     role name not null,
@@ -280,7 +294,7 @@ create function workflow_lock_class() returns integer
 as $$ select hashtext('stepwell ' || current_schema()) $$;
 
 -- A NOTIFY makes its commit wait for every other notifying commit, so it is sent only to a daemon that sleeps.
--- The sleeper holds an advisory lock exclusively, one per 16 partitions. Here the same lock is tried, shared, to
+-- The sleeper holds an advisory lock exclusively, one per partition of its own. Here the same lock is tried, shared, to
 -- the end of the transaction. Got it: nobody sleeps, and nobody can fall asleep before this transaction has ended;
 -- the daemon looks once more between falling asleep and sleeping, and sees the row. Did not get it: notify.
 -- The payload is the partition's number; with a + before it, it says that an execution is due (a start, an operator).
@@ -289,37 +303,39 @@ create function workflow_wake(partitions smallint[]) returns void
 as $$
 declare
     class constant integer := hashtext('stepwell ' || current_schema());  -- workflow_lock_class(), every insert counts
-    asleep integer[];
-    bed integer;
+    asleep smallint[];
+    bed smallint;
 begin
     if cardinality(partitions) = 1 then
-        if not pg_try_advisory_xact_lock_shared(class, partitions[1] / 16) then
+        if not pg_try_advisory_xact_lock_shared(class, partitions[1]) then
             perform pg_notify(workflow_channel('wake'), '+' || partitions[1]);
         end if;
         return;
     end if;
-    for bed in select distinct p / 16 from unnest(partitions) p order by 1 loop
+    for bed in select distinct p from unnest(partitions) p order by 1 loop
         if not pg_try_advisory_xact_lock_shared(class, bed) then
             asleep := asleep || bed;
         end if;
     end loop;
     if asleep is not null then
         perform pg_notify(channel.name, '+' || woken.number)
-        from (select distinct p as number from unnest(partitions) p) woken, (select workflow_channel('wake') as name) channel
-        where woken.number / 16 = any (asleep);
+        from unnest(asleep) as woken (number), (select workflow_channel('wake') as name) channel;
     end if;
 end
 $$;
 
-create function workflow_doze(sleeper text) returns boolean
+create function workflow_doze(sleeper text, partitions smallint[]) returns boolean
     volatile language plpgsql set search_path from current
 as $$
 declare
     class constant integer := workflow_lock_class();
-    bed integer;
+    bed smallint;
     taken boolean := false;
 begin
-    for bed in select distinct p.number / 16 from workflow_partitions p where p.owner = sleeper order by 1 loop
+    for bed in
+        select p.number from workflow_partitions p join unnest(partitions) as own (number) on own.number = p.number
+        where p.owner = sleeper order by 1
+    loop
         taken := pg_try_advisory_lock(class, bed);
         if not taken then
             perform pg_advisory_unlock_all();
@@ -329,8 +345,84 @@ begin
     return taken;
 end
 $$;
-comment on function workflow_doze(text) is
-    'True: from now on a row for the partitions of this owner notifies. All or none. Undone by pg_advisory_unlock_all().';
+comment on function workflow_doze(text, smallint[]) is
+    'True: from now on a row for those of these partitions that are this owner''s notifies. All or none. Undone by pg_advisory_unlock_all().';
+
+-- One round of a daemon's life: it says that it lives, ends those whose lease has ended or who are known to be gone, and
+-- claims what is free, up to its share. Doing it twice is as good as once. The row of a daemon decides: it is deleted only
+-- where it is not being prolonged, and what is owned by a daemon without a row is free. Shares differ by one at most: the
+-- oldest daemons have the larger ones. Who owns more than its share gives it back; it has it in memory.
+create function workflow_tend(
+    owner text, host text, pid integer, version text, lease_seconds float8, leaving boolean, executions integer, gone text[]
+) returns table (partitions smallint[], epochs bigint[], share integer, daemons integer, others text[])
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    me constant text := workflow_tend.owner;
+    joined boolean;
+    ended integer;
+    elder integer;
+    owned integer;
+begin
+    insert into workflow_daemons as d (owner, host, pid, version, started_at, lease_until, leaving, executions)
+    values (me, workflow_tend.host, workflow_tend.pid, workflow_tend.version, workflow_now(),
+        workflow_now() + make_interval(secs => lease_seconds), workflow_tend.leaving, workflow_tend.executions)
+    on conflict (owner) do update
+        set lease_until = excluded.lease_until, leaving = excluded.leaving, executions = excluded.executions
+    returning d.xmax = 0 into joined;
+    with silent as (
+        select d.owner from workflow_daemons d
+        where d.owner <> me and (d.lease_until < workflow_now() or d.owner = any (gone))
+        order by d.owner for update skip locked
+    )
+    delete from workflow_daemons d using silent where d.owner = silent.owner;
+    get diagnostics ended = row_count;
+
+    select count(*), count(*) filter (where (d.started_at, d.owner) < (mine.started_at, mine.owner)) into daemons, elder
+    from workflow_daemons d cross join (select x.started_at, x.owner from workflow_daemons x where x.owner = me) mine
+    where not d.leaving;
+    share := case when workflow_tend.leaving then 0 else 256 / daemons + (elder < 256 % daemons)::integer end;
+    select count(*) into owned from workflow_partitions p where p.owner = me;
+    if owned < share then
+        with free as (
+            select p.number from workflow_partitions p
+            where p.owner is null or not exists (select from workflow_daemons d where d.owner = p.owner)
+            order by p.number limit share - owned for no key update skip locked
+        )
+        update workflow_partitions p set owner = me, epoch = p.epoch + 1
+        from free where p.number = free.number;
+    end if;
+    if joined or ended > 0 then
+        perform pg_notify(workflow_channel('wake'), 'daemons');  -- the others look at their shares
+    end if;
+    select coalesce(array_agg(p.number order by p.number), '{}'), coalesce(array_agg(p.epoch order by p.number), '{}')
+    into partitions, epochs from workflow_partitions p where p.owner = me;
+    select coalesce(array_agg(d.owner), '{}') into others from workflow_daemons d where d.owner <> me;
+    return next;
+end
+$$;
+
+-- Gives back some partitions, or all of them (null) and is no daemon any more.
+create function workflow_release(owner text, partitions smallint[]) returns setof smallint
+    volatile language plpgsql set search_path from current
+as $$
+#variable_conflict use_column
+begin
+    if workflow_release.partitions is null then
+        delete from workflow_daemons d where d.owner = workflow_release.owner;
+    end if;
+    return query
+    with given as (
+        select p.number from workflow_partitions p
+        where p.owner = workflow_release.owner and (workflow_release.partitions is null or p.number = any (workflow_release.partitions))
+        order by p.number for no key update
+    )
+    update workflow_partitions p set owner = null from given where p.number = given.number
+    returning p.number;
+    perform pg_notify(workflow_channel('wake'), 'daemons');
+end
+$$;
 
 
 -- ----------------------------------------------------------------------------------------------------
@@ -516,7 +608,7 @@ begin
 
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
-    if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16) then
+    if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition) then
         perform pg_notify(workflow_channel('wake'), new.partition::text);
     end if;
     return new;
@@ -1704,8 +1796,9 @@ begin
 end
 $$;
 
--- Finds attempts that were cut short, in the partitions of this owner: its own that it does not hold, those of owners
--- before it, those of other programs whose lease has ended. `begun` are the ids of its own that may have had an effect.
+-- Finds attempts that were cut short: this daemon's own that it does not hold, and in its partitions those of daemons that
+-- live no more (who gave a partition back still makes the attempts it had begun) and those of other programs whose lease has
+-- ended. `begun` are the ids of its own that may have had an effect.
 create function workflow_recover_requests(taker text, held uuid[], begun uuid[], in_doubt text)
     returns table (id uuid, kind text, status text)
     volatile language plpgsql set search_path from current
@@ -1721,9 +1814,12 @@ begin
             coalesce(r.policy, case when r.lease_until is null then in_doubt else 'repeat' end) = 'park'
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
-        where r.status = 'taken' and r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker))
+        where r.status = 'taken'
+            and (r.taken_by = taker or r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker)))
             -- Not in: hashed. There are thousands on both sides, and unequal to all of an array is tried one by one.
-            and case when r.lease_until is null then r.taken_by <> taker or r.id not in (select unnest(held)) else r.lease_until <= workflow_now() end
+            and case when r.lease_until is not null then r.lease_until <= workflow_now()
+                when r.taken_by = taker then r.id not in (select unnest(held))
+                else r.taken_by not in (select d.owner from workflow_daemons d) end
         order by r.id for no key update skip locked
     )
     update workflow_requests r
@@ -3515,6 +3611,15 @@ comment on function workflow_data(uuid, text, jsonb, jsonb) is
 
 -- ----------------------------------------------------------------------------------------------------
 -- What anyone may look at. Views run with the rights of who reads them, so the rules about bots hold here too.
+
+create view workflow_shares with (security_invoker = true) as
+select d.owner, d.host, d.pid, d.version, d.started_at, d.leaving, coalesce(o.partitions, 0) as partitions, d.executions,
+    d.lease_until - workflow_now() as lease_left
+from workflow_daemons d full join (
+    select x.owner, count(*) as partitions from workflow_partitions p left join workflow_daemons x on x.owner = p.owner group by x.owner
+) o on o.owner = d.owner;
+comment on view workflow_shares is
+    'Who owns how many of the 256 partitions of sessions: a row for each daemon, and one without an owner for what nobody owns.';
 
 create view workflow_waiting with (security_invoker = true) as
 select e.id as execution_id, e.session_id, e.bot_id, e.script_path as script, e.current_step, e.wait_kind as kind,

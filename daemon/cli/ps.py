@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
+from daemon.cli.daemons import show_daemons
 from daemon.cli.database import Stores, ask
 from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options
@@ -34,10 +35,13 @@ def ps(
     session: Annotated[UUID | None, Parameter(help="Only conversations of this session.")] = None,
     all: Annotated[bool, Parameter(negative=(), help="The ended ones too.")] = False,
     limit: Annotated[int, Parameter(help="How many, the newest first.")] = 50,
+    daemons: Annotated[bool, Parameter(negative=(), help="The daemons instead, and who owns what.")] = False,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """List conversations: those that run, wait, are paused or have failed, the newest first."""
+    if daemons:
+        return show_daemons(options, json)
     wanted: Sequence[Status] | None = status or (None if all else UNFINISHED)
 
     async def look(stores: Stores) -> tuple[list[Glance], dict[tuple[Status, str], int]]:

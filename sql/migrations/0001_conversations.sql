@@ -202,11 +202,25 @@ create table workflow_bot_memories (
 create table workflow_partitions (
     number smallint primary key check (number between 0 and 255),
     owner text,
-    epoch bigint not null default 0,
-    lease_until timestamptz
+    epoch bigint not null default 0
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 insert into workflow_partitions (number) select generate_series(0, 255);
+comment on column workflow_partitions.owner is 'a daemon of workflow_daemons; one that is not there owns nothing any more';
 comment on column workflow_partitions.epoch is 'grows when the owner changes';
+
+create table workflow_daemons (
+    owner text primary key,
+    host text not null,
+    pid integer not null,
+    version text not null,
+    started_at timestamptz not null,
+    lease_until timestamptz not null,
+    leaving boolean not null default false,
+    executions integer not null default 0
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table workflow_daemons is
+    'The daemons that live: each prolongs the lease of its row, and another deletes the row once that lease has ended.';
+comment on column workflow_daemons.executions is 'that it holds in memory, when it said so last';
 
 create table workflow_bot_roles (
     role name not null,

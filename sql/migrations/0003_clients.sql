@@ -180,7 +180,7 @@ begin
 
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
-    if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16) then
+    if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition) then
         perform pg_notify(workflow_channel('wake'), new.partition::text);
     end if;
     return new;

@@ -319,8 +319,9 @@ begin
 end
 $$;
 
--- Finds attempts that were cut short, in the partitions of this owner: its own that it does not hold, those of owners
--- before it, those of other programs whose lease has ended. `begun` are the ids of its own that may have had an effect.
+-- Finds attempts that were cut short: this daemon's own that it does not hold, and in its partitions those of daemons that
+-- live no more (who gave a partition back still makes the attempts it had begun) and those of other programs whose lease has
+-- ended. `begun` are the ids of its own that may have had an effect.
 create function workflow_recover_requests(taker text, held uuid[], begun uuid[], in_doubt text)
     returns table (id uuid, kind text, status text)
     volatile language plpgsql set search_path from current
@@ -336,9 +337,12 @@ begin
             coalesce(r.policy, case when r.lease_until is null then in_doubt else 'repeat' end) = 'park'
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
-        where r.status = 'taken' and r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker))
+        where r.status = 'taken'
+            and (r.taken_by = taker or r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker)))
             -- Not in: hashed. There are thousands on both sides, and unequal to all of an array is tried one by one.
-            and case when r.lease_until is null then r.taken_by <> taker or r.id not in (select unnest(held)) else r.lease_until <= workflow_now() end
+            and case when r.lease_until is not null then r.lease_until <= workflow_now()
+                when r.taken_by = taker then r.id not in (select unnest(held))
+                else r.taken_by not in (select d.owner from workflow_daemons d) end
         order by r.id for no key update skip locked
     )
     update workflow_requests r

@@ -56,7 +56,7 @@ async def test_hot_statements_never_read_a_whole_table(database: str, connection
         "commit_turns": columns_of_turns(turns, "d1"),
         "find_turn_outcome": (loaded[0].id, 1, "d1"),
         "park_execution": (loaded[0].id, 1, "d1", "x"),
-        "mark_lost": ("d1", []),
+        "mark_lost": ("d1", [], None),
         "list_executions": (None, None, None, 5000, 100),
         "show_execution": (loaded[0].id,),
         "list_turns": (loaded[0].id, None, 10),
