@@ -32,6 +32,7 @@ from daemon.performing import Performer
 from daemon.plans import Plans
 from daemon.policies import files_of, policy_of
 from daemon.requests import Requests
+from daemon.retention import Retention
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
 from daemon.settings import Settings, SqlTool
@@ -100,6 +101,7 @@ class Daemon:
         self.listener = self._make_listener()
         self.requests = self._make_requests(performers)
         self.fetcher = self._make_fetcher()
+        self.retention = Retention(connections.looking, settings.retention, owner, metrics, self._chance())
         self.scheduler = self._make_scheduler()
 
     # ── the parts ──
@@ -252,6 +254,7 @@ class Daemon:
             "schedules": self.schedules.run,
             "sources": self.sources.run,
             "requests": self.requests.run,
+            "retention": self.retention.run,
             "gauges": self._measure,
             "lag": lambda: measure_loop_lag(self.metrics),
             "readiness": self._watch_readiness,
@@ -263,7 +266,7 @@ class Daemon:
         """End gracefully, within `stop_seconds_max`; what is not committed by then did not happen."""
         self.readiness.hold("stop", "The daemon is stopping.")
         await self._stop_requests()
-        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "lag", "readiness")
+        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "retention", "gauges", "readiness")
         self.supervisor.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
@@ -273,7 +276,7 @@ class Daemon:
                     await asyncio.sleep(IDLE_POLL_SECONDS)
         if self.supervisor.present:
             log.warning("turns_dropped", executions=len(self.supervisor.present))
-        await self._cancel("supervisor", "committer", "partitions")
+        await self._cancel("supervisor", "committer", "partitions", "lag")
         try:
             async with asyncio.timeout(RELEASE_SECONDS_MAX):
                 await self.partitions.release()

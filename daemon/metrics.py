@@ -83,6 +83,8 @@ class Metrics:
     schedules_late_seconds: Gauge
     requests_in_flight: Gauge
     attempt_seconds: Histogram
+    pruned_rows: Counter
+    pruned_timestamp_seconds: Gauge
 
     def count_error(self, kind: ErrorKind) -> None:
         """Count an error; a kind outside of the set counts as `other`, so that labels stay bounded."""
@@ -170,6 +172,8 @@ def create_metrics() -> Metrics:
         **_standing_still(gauge),
         requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
+        pruned_rows=counter("pruned_rows_total", "Rows that retention deleted, by table.", "table"),
+        pruned_timestamp_seconds=gauge("pruned_timestamp_seconds", "When retention last ended, by anybody."),
     )
     _begin_at_zero(metrics)
     return metrics
@@ -198,6 +202,8 @@ def _begin_at_zero(metrics: Metrics) -> None:
         metrics.errors.labels(kind=kind)
     for outcome in ("answered", "again", "refused"):
         metrics.llm_attempts.labels(outcome=outcome)
+    for table in ("executions", "turns", "replies", "requests", "events", "messages", "message_ids", "plans"):
+        metrics.pruned_rows.labels(table=f"workflow_{table}")
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
 
