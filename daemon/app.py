@@ -266,7 +266,7 @@ class Daemon:
         """End gracefully, within `stop_seconds_max`; what is not committed by then did not happen."""
         self.readiness.hold("stop", "The daemon is stopping.")
         await self._stop_requests()
-        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "retention", "gauges", "readiness")
+        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "readiness")
         self.supervisor.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
@@ -276,7 +276,7 @@ class Daemon:
                     await asyncio.sleep(IDLE_POLL_SECONDS)
         if self.supervisor.present:
             log.warning("turns_dropped", executions=len(self.supervisor.present))
-        await self._cancel("supervisor", "committer", "partitions", "lag")
+        await self._cancel("supervisor", "committer", "partitions", "retention", "lag")
         try:
             async with asyncio.timeout(RELEASE_SECONDS_MAX):
                 await self.partitions.release()

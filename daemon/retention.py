@@ -1,9 +1,9 @@
 """Deletes what is past: in small portions, with long pauses, one daemon at a time; and makes the months of history.
 
 States: *sleeping* (until the next look), *looking* (months are made; is it due, and does nobody else do it?), *pruning*
-(portion after portion; the lease on the chore is prolonged meanwhile). Whatever interrupts it leaves whole portions, and
-the next who comes begins anew: what is gone is not found again. A portion that took long, because it was large or because
-the database is busy, makes the next ones smaller and the pause before them longer.
+(portion after portion; the lease on the chore is prolonged meanwhile). Whatever interrupts it leaves whole portions,
+and the next who comes begins anew: what is gone is not found again. A portion that took long, because it was large or
+because the database is busy, makes the next ones smaller and the pause before them longer.
 """
 
 from __future__ import annotations

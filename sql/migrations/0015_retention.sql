@@ -123,6 +123,17 @@ create index workflow_schedules_over on workflow_schedules (settled)
     where origin = 'execution' and planned and next_at is null and not paused;
 create index workflow_schedules_plan on workflow_schedules (plan_hash) where plan_hash is not null;
 
+-- How often autovacuum looks. A scale of 0.2 (the default) of a million rows is too late for tables that are updated all
+-- day; queues are emptied all day, and what they leave is in the way of every look for the next row.
+alter table workflow_executions set (toast.autovacuum_vacuum_scale_factor = 0.02);
+alter table workflow_event_waits set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+alter table workflow_requests set (toast.autovacuum_vacuum_scale_factor = 0.02);
+alter table workflow_events set (autovacuum_vacuum_scale_factor = 0.05);
+alter table workflow_message_ids set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.2);
+alter table workflow_schedules set (autovacuum_vacuum_scale_factor = 0.05);
+alter table workflow_session_variables set (autovacuum_vacuum_scale_factor = 0.05);
+alter table workflow_bot_memories set (autovacuum_vacuum_scale_factor = 0.05);
+
 create or replace function workflow_start(
     script text, session_id uuid default null, bot_id uuid default null, params jsonb default '{}', start_key text default null
 ) returns uuid
@@ -394,9 +405,9 @@ create function workflow_is_past(found uuid, execution_ended timestamptz, last_t
 
 -- One month of history that was over before `horizon`. Dropped, if nothing of it is to stay; written anew, if at least half of it
 -- may go; else left for a later time. Nobody writes into such a month, so what stays is copied without a lock, and only the
--- exchange takes one, which is not waited for longer than a second.
+-- exchange takes one, which is not waited for: turns would wait behind it.
 create function workflow_prune_month(horizon timestamptz, ended timestamptz, live timestamptz, after text, really boolean) returns workflow_pruned
-    volatile security definer language plpgsql set search_path from current set lock_timeout = '1s'
+    volatile security definer language plpgsql set search_path from current set lock_timeout = '200ms'
 as $$
 declare
     month record;
@@ -441,6 +452,8 @@ begin
         execute format('alter table %I rename to %I', anew, month.name);
     end if;
     return row(jsonb_build_object('workflow_turns', past), month.name)::workflow_pruned;
+exception when lock_not_available then
+    return row('{}', month.name)::workflow_pruned;  -- somebody reads history just now, and turns wait behind us: another time
 end
 $$;
 
@@ -579,18 +592,18 @@ as $$
 declare
     page text[];
     past text[];
-    sources bigint[];
+    old_sources bigint[];
 begin
-    sources := array(
+    old_sources := array(
         select s.id from workflow_sources s
         where s.status <> 'pending' and s.done_at < horizon
             and exists (select from workflow_sources n where n.bot_id = s.bot_id and n.path = s.path and n.id > s.id and n.status <> 'pending')
         order by s.id limit case when really then at_most end
     );
     if really then
-        delete from workflow_sources s where s.id = any (sources);
+        delete from workflow_sources s where s.id = any (old_sources);
     elsif after <> '' then
-        sources := '{}';  -- counted once
+        old_sources := '{}';  -- counted once
     end if;
     page := array(select p.hash from workflow_plans p where p.hash > coalesce(after, '') order by p.hash limit at_most);
     past := array(
@@ -598,7 +611,7 @@ begin
         where p.hash = any (page) and p.created_at < horizon
             and not exists (select from workflow_scripts s where s.plan_hash = p.hash)
             and not exists (select from workflow_scripts s where s.script = p.script and s.deployed_at > workflow_now() - interval '1 day')
-            and not exists (select from workflow_sources s where s.plan_hash = p.hash and s.id <> all (sources))
+            and not exists (select from workflow_sources s where s.plan_hash = p.hash and s.id <> all (old_sources))
             and not exists (select from workflow_schedules s where s.plan_hash = p.hash)
             and not exists (select from workflow_executions e where e.plan_hash = p.hash)
         order by p.hash for update of p skip locked
@@ -606,8 +619,8 @@ begin
     if really then
         delete from workflow_plans p where p.hash = any (past);
     end if;
-    return row(jsonb_build_object('workflow_plans', cardinality(past), 'workflow_sources', cardinality(sources)),
-        case when cardinality(page) = at_most then page[at_most] when really and cardinality(sources) = at_most then coalesce(after, '') end)::workflow_pruned;
+    return row(jsonb_build_object('workflow_plans', cardinality(past), 'workflow_sources', cardinality(old_sources)),
+        case when cardinality(page) = at_most then page[at_most] when really and cardinality(old_sources) = at_most then coalesce(after, '') end)::workflow_pruned;
 end
 $$;
 
