@@ -23,7 +23,7 @@ from daemon.store_retention import Aged, Portion, RetentionStore
 
 DAY_SECONDS = 86_400.0
 LOOK_SECONDS = 600.0
-DUE_SECONDS = 3_600.0  # between two passes, whoever makes them
+DUE_SECONDS = 21_600.0  # between two passes, whoever makes them: ages are in days
 HELD_SECONDS = 4_000.0  # longer than the longest portion
 PORTION_ROWS_FIRST = 200
 PORTION_ROWS_MIN, PORTION_ROWS_MAX = 10, 1_000

@@ -960,7 +960,7 @@ create function workflow_call(
     function_name text, arguments jsonb default '[]',
     session_id uuid default null, execution_id uuid default null, bot_id uuid default null
 ) returns jsonb
-    volatile language plpgsql set search_path from current set plan_cache_mode = auto
+    volatile language plpgsql set search_path from current set plan_cache_mode = auto set enable_seqscan = on
 as $$
 declare
     tool pg_proc;
@@ -1193,22 +1193,23 @@ declare
     back uuid[];
     more uuid[];
 begin
-    -- Most turns write one or two of these: each is looked for before its statement is run.
+    -- Most turns write one or two of these: each is looked for before its statement is run. Keys as arrays: of a join with
+    -- what is in JSON, the planner takes the table to be the smaller side, and reads all of it.
     if extras @? '$[*].signals[*]' then
         delete from workflow_signals s
-        where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i);
+        where s.id = any (array(select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i));
     end if;
 
     if extras @? '$[*].consumed[*]' then
         -- By their own ids: where the turn ended the execution, the signal is gone already.
         update workflow_events e set processed = true, stage = 'told'
-        where e.id in (select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i);
+        where e.id = any (array(select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i));
     end if;
 
     if extras @? '$[*].unheard[*]' then
         with unheard as (
             delete from workflow_signals s
-            where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i)
+            where s.id = any (array(select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i))
             returning s.kind, s.message
         )
         select array_agg(u.message::uuid) into back from unheard u where u.kind = 'event';
@@ -1232,18 +1233,18 @@ begin
     end if;
 
     if extras @? '$[*].answered[*]' then
-        delete from workflow_requests r using (
-            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+        delete from workflow_requests r where r.id = any (array(
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer)
             from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'answered') n
-        ) answered where r.id = answered.id;
+        ));
     end if;
 
     if extras @? '$[*].given_up[*]' then
         update workflow_requests r set status = 'cancelled', ended_at = workflow_now()
-        from (
-            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+        where r.id = any (array(
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer)
             from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'given_up') n
-        ) given_up where r.id = given_up.id and r.status in ('pending', 'taken', 'in_doubt');
+        )) and r.status in ('pending', 'taken', 'in_doubt');
     end if;
 
     if extras @? '$[*] ? (exists(@.result))' then
@@ -1505,7 +1506,7 @@ comment on type workflow_taken_request is
 
 create function workflow_take_requests(kind text, "limit" integer default 10, lease interval default '1 minute')
     returns setof workflow_taken_request
-    volatile security definer language plpgsql set search_path from current
+    volatile security definer language plpgsql set search_path from current set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -1668,7 +1669,8 @@ begin
         select r.id, coalesce(r.policy, in_doubt) = 'park' as parks,
             r.attempts - r.cut_short >= coalesce(a.attempts_max, workflow_answer_requests.attempts_max) as spent
         from workflow_requests r join answer a on a.id = r.id
-        where r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
+        where r.id = any (array(select x.id from answer x))  -- by key, whatever the planner takes the array to hold
+            and r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
         order by r.id for no key update of r
     ), judged as materialized (
         select a.*, case
@@ -1684,7 +1686,7 @@ begin
             taken_by = case when j.becomes = 'pending' then null else r.taken_by end,
             not_before = case when j.becomes = 'pending' then workflow_now() + make_interval(secs => j.after_seconds) else r.not_before end,
             ended_at = case when j.becomes in ('done', 'failed') then workflow_now() end
-        from judged j where r.id = j.id
+        from judged j where r.id = j.id and r.id = any (array(select x.id from judged x))
         returning r.id, r.status, r.execution_id, r.number, r.partition
     ), told as (
         insert into workflow_signals (execution_id, partition, kind, number, name, data, message, created_at)
@@ -1697,9 +1699,8 @@ begin
     select m.id, m.status from moved m;
     -- The taker looks for itself; where another owns the partition by now, that one is woken.
     perform workflow_wake(array_agg(distinct r.partition))
-    from jsonb_array_elements(answers) a
-    join workflow_requests r on r.id = (a ->> 'id')::uuid and r.status in ('done', 'failed')
-    join workflow_partitions p on p.number = r.partition and p.owner is distinct from taker
+    from workflow_requests r join workflow_partitions p on p.number = r.partition and p.owner is distinct from taker
+    where r.id = any (array(select (a ->> 'id')::uuid from jsonb_array_elements(answers) a)) and r.status in ('done', 'failed')
     having count(*) > 0;
 end
 $$;
@@ -3793,20 +3794,29 @@ create function workflow_prune_replies(horizon timestamptz, ended timestamptz, l
     volatile language plpgsql set search_path from current
 as $$
 declare
-    after_id constant bigint := coalesce(nullif(after, ''), '0');
-    page bigint[];
-    past bigint[];
+    after_execution constant uuid := coalesce(nullif(split_part(after, ' ', 1), ''), '00000000-0000-0000-0000-000000000000');
+    after_turn constant integer := coalesce(nullif(split_part(after, ' ', 2), ''), '-1');
+    after_position constant integer := coalesce(nullif(split_part(after, ' ', 3), ''), '-1');
+    past workflow_replies[];
+    next text;
 begin
-    select array_agg(p.id order by p.id) into page from (
-        select r.id, r.created_at from workflow_replies r where r.id > after_id order by r.id limit at_most
-    ) p where p.created_at < horizon;
-    select array_agg(r.id) into past from workflow_replies r left join workflow_executions e on e.id = r.execution_id
-    where r.id = any (page) and r.taken_at is not null and workflow_is_past(e.id, e.ended_at, e.turn, r.turn, r.created_at, ended, live);
-    if really then
-        delete from workflow_replies r where r.id = any (past);
+    select array_agg(p.r) filter (where (p.r).taken_at is not null and (p.r).created_at < horizon
+            and workflow_is_past(e.id, e.ended_at, e.turn, (p.r).turn, (p.r).created_at, ended, live)),
+        case when count(*) = at_most
+            then (array_agg(concat_ws(' ', (p.r).execution_id, (p.r).turn, (p.r).position) order by p.place desc))[1] end
+        into past, next
+    from (
+        select r, row_number() over () as place from (
+            select x.* from workflow_replies x
+            where (x.execution_id, x.turn, x.position) > (after_execution, after_turn, after_position)
+            order by x.execution_id, x.turn, x.position limit at_most
+        ) r
+    ) p left join workflow_executions e on e.id = (p.r).execution_id;
+    if really and past is not null then
+        delete from workflow_replies r using unnest(past) p
+        where r.execution_id = p.execution_id and r.turn = p.turn and r.position = p.position;
     end if;
-    return row(jsonb_build_object('workflow_replies', coalesce(cardinality(past), 0)),
-        case when cardinality(page) = at_most then page[at_most]::text end)::workflow_pruned;
+    return row(jsonb_build_object('workflow_replies', coalesce(cardinality(past), 0)), next)::workflow_pruned;
 end
 $$;
 
@@ -3923,7 +3933,7 @@ begin
             and not exists (select from workflow_scripts s where s.script = p.script and s.deployed_at > workflow_now() - interval '1 day')
             and not exists (select from workflow_sources s where s.plan_hash = p.hash and s.id <> all (old_sources))
             and not exists (select from workflow_schedules s where s.plan_hash = p.hash)
-            and not exists (select from workflow_executions e where e.plan_hash = p.hash)
+            and (select e.id from workflow_executions e where e.plan_hash = p.hash limit 1) is null  -- one look in the index a plan
         order by p.hash for update of p skip locked
     );
     if really then

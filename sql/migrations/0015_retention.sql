@@ -3,30 +3,10 @@
 -- The history so far becomes one part of the new table; where there is none yet, it makes room.
 alter table workflow_turns rename to workflow_turns_before;
 alter table workflow_turns_before drop constraint workflow_turns_pkey;
-do $$
-declare
-    named text;
-begin
-    -- From PostgreSQL 18 on, "not null" has names, which the new table is to have.
-    for named in select k.conname from pg_constraint k where k.conrelid = to_regclass('workflow_turns_before') loop
-        execute format('alter table workflow_turns_before rename constraint %I to %I', named, replace(named, 'workflow_turns_', 'workflow_turns_before_'));
-    end loop;
-end
-$$;
 -- Append-only, a part for each month of `at` (workflow_make_history makes them): old history goes by dropping a table.
 -- `at` is in the key because a partitioned table wants it there; an execution's turns are told apart by their numbers.
 create table workflow_turns (
-    execution_id uuid not null,
-    turn integer not null,
-    revision bigint not null,
-    epoch bigint not null,
-    from_step integer not null,
-    to_step integer not null,
-    came_in jsonb not null,
-    went_out jsonb not null,
-    steps integer not null,
-    duration_us bigint not null,
-    at timestamptz not null,
+    like workflow_turns_before including defaults,
     primary key (execution_id, turn, at)
 ) partition by range (at);
 create table workflow_turns_default partition of workflow_turns default with (autovacuum_vacuum_insert_scale_factor = 0.05);
@@ -483,20 +463,29 @@ create function workflow_prune_replies(horizon timestamptz, ended timestamptz, l
     volatile language plpgsql set search_path from current
 as $$
 declare
-    after_id constant bigint := coalesce(nullif(after, ''), '0');
-    page bigint[];
-    past bigint[];
+    after_execution constant uuid := coalesce(nullif(split_part(after, ' ', 1), ''), '00000000-0000-0000-0000-000000000000');
+    after_turn constant integer := coalesce(nullif(split_part(after, ' ', 2), ''), '-1');
+    after_position constant integer := coalesce(nullif(split_part(after, ' ', 3), ''), '-1');
+    past workflow_replies[];
+    next text;
 begin
-    select array_agg(p.id order by p.id) into page from (
-        select r.id, r.created_at from workflow_replies r where r.id > after_id order by r.id limit at_most
-    ) p where p.created_at < horizon;
-    select array_agg(r.id) into past from workflow_replies r left join workflow_executions e on e.id = r.execution_id
-    where r.id = any (page) and r.taken_at is not null and workflow_is_past(e.id, e.ended_at, e.turn, r.turn, r.created_at, ended, live);
-    if really then
-        delete from workflow_replies r where r.id = any (past);
+    select array_agg(p.r) filter (where (p.r).taken_at is not null and (p.r).created_at < horizon
+            and workflow_is_past(e.id, e.ended_at, e.turn, (p.r).turn, (p.r).created_at, ended, live)),
+        case when count(*) = at_most
+            then (array_agg(concat_ws(' ', (p.r).execution_id, (p.r).turn, (p.r).position) order by p.place desc))[1] end
+        into past, next
+    from (
+        select r, row_number() over () as place from (
+            select x.* from workflow_replies x
+            where (x.execution_id, x.turn, x.position) > (after_execution, after_turn, after_position)
+            order by x.execution_id, x.turn, x.position limit at_most
+        ) r
+    ) p left join workflow_executions e on e.id = (p.r).execution_id;
+    if really and past is not null then
+        delete from workflow_replies r using unnest(past) p
+        where r.execution_id = p.execution_id and r.turn = p.turn and r.position = p.position;
     end if;
-    return row(jsonb_build_object('workflow_replies', coalesce(cardinality(past), 0)),
-        case when cardinality(page) = at_most then page[at_most]::text end)::workflow_pruned;
+    return row(jsonb_build_object('workflow_replies', coalesce(cardinality(past), 0)), next)::workflow_pruned;
 end
 $$;
 
@@ -613,7 +602,7 @@ begin
             and not exists (select from workflow_scripts s where s.script = p.script and s.deployed_at > workflow_now() - interval '1 day')
             and not exists (select from workflow_sources s where s.plan_hash = p.hash and s.id <> all (old_sources))
             and not exists (select from workflow_schedules s where s.plan_hash = p.hash)
-            and not exists (select from workflow_executions e where e.plan_hash = p.hash)
+            and (select e.id from workflow_executions e where e.plan_hash = p.hash limit 1) is null  -- one look in the index a plan
         order by p.hash for update of p skip locked
     );
     if really then
