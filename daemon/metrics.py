@@ -172,8 +172,7 @@ def create_metrics() -> Metrics:
         **_standing_still(gauge),
         requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
-        pruned_rows=counter("pruned_rows_total", "Rows that retention deleted, by table.", "table"),
-        pruned_timestamp_seconds=gauge("pruned_timestamp_seconds", "When retention last ended, by anybody."),
+        **_retention(counter, gauge),
     )
     _begin_at_zero(metrics)
     return metrics
@@ -188,6 +187,13 @@ def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
             ("events_kept", "Published events that nobody has heard yet."),
             ("schedules_late_seconds", "How long the most overdue schedule has been due."),
         )
+    }
+
+
+def _retention(counter: Callable[..., Counter], gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
+    return {
+        "pruned_rows": counter("pruned_rows_total", "Rows that retention deleted, by table.", "table"),
+        "pruned_timestamp_seconds": gauge("pruned_timestamp_seconds", "When retention last ended, whoever ran it."),
     }
 
 

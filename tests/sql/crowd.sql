@@ -17,9 +17,9 @@ from (select n, md5(case when n % 4 = 0 then 's' else 'nobody' end || n)::uuid a
 insert into workflow_message_ids select md5('s' || n)::uuid, 'x' || n, md5('e' || n)::uuid, now() - make_interval(mins => n * 5) from generate_series(1, 10000) n;
 insert into workflow_replies (session_id, execution_id, turn, position, content, created_at, taken_at)
 select md5('s' || n)::uuid, md5('e' || n)::uuid, t, 1, 'x', now() - make_interval(mins => n * 2), case when n % 10 > 0 then now() end
-from generate_series(1, 20000) n, generate_series(1, 2) t;
+from generate_series(1, 10000) n, generate_series(1, 2) t;
 insert into workflow_turns select md5('e' || n)::uuid, t, 0, 1, 1, 2, '{}', '{}', 1, 1, now() - make_interval(mins => n * 2) + make_interval(days => 27 * t)
-from generate_series(1, 20000) n, generate_series(0, 2) t;
+from generate_series(1, 10000) n, generate_series(0, 2) t;
 insert into workflow_requests (id, execution_id, number, bot_id, partition, kind, lane, payload, status, attempts, taken_by, lease_until, not_before, created_at, ended_at)
 select workflow_request_id(md5('e' || n)::uuid, 1), md5('e' || n)::uuid, 1, md5('b')::uuid, n % 256,
     case n % 3 when 0 then 'http' when 1 then 'SEND FILE' else 'approval' end, 'host' || n % 7, '{}',

@@ -63,9 +63,7 @@ async def test_turns_of_a_plain_conversation_update_their_row_in_place(
         return json.dumps({"version": 1, "variables": {"x": f"{rng.getrandbits(rng.randint(3600, 5600)):x}"}})
 
     async def updates() -> tuple[int, int]:
-        for backend in store._pool._holders:
-            if backend._con is not None:
-                await backend._con.execute("select pg_stat_force_next_flush()")
+        await store._lanes.fetch("select pg_stat_force_next_flush()")  # by the connection that commits
         await connection.execute("select pg_stat_clear_snapshot()")
         row = await connection.fetchrow(
             "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'workflow_executions'"
