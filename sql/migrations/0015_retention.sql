@@ -511,6 +511,7 @@ begin
     select array_agg(v.id) into events from (
         select x.id from workflow_events x
         where x.stage = 'early' and not x.processed and x.published_at < horizon and x.bot_id is not null
+            and (select e.id from workflow_executions e where e.id = x.workflow_id and e.plan_hash is null) is null
         limit case when really then at_most end
     ) v;
     if really then

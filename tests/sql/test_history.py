@@ -164,6 +164,26 @@ async def test_a_month_that_somebody_reads_stays_for_now(
     assert await prune(retention, Aged("history", 10 * DAY, 10 * DAY)) == 2
 
 
+async def test_the_daemons_role_makes_and_drops_months_that_it_does_not_own(
+    store: Store, connection: Connection
+) -> None:
+    await stop_clock(connection, JANUARY)
+    await connection.execute("grant select on test_clock to stepwell_daemon")
+    await connection.execute("set role stepwell_daemon")
+    assert await connection.fetchval(query("make_history")) == 4
+    await connection.execute("reset role")
+    one = await asking(store, connection)
+    assert await store.commit_turn(turn_of(one, status="completed", wait_kind=None))
+    await move_clock(connection, timedelta(days=60))
+    await connection.execute("set role stepwell_daemon")
+    for kind in ("history", "executions"):
+        row = await connection.fetchrow(query("prune"), kind, 10 * DAY, None, None, "", 100, True)
+        assert row is not None
+    await connection.execute("reset role")
+    assert await connection.fetchval("select count(*) from workflow_executions") == 0
+    assert await connection.fetchval("select count(*) from workflow_turns") == 0
+
+
 async def test_history_from_before_becomes_part_of_it(empty_database: str) -> None:
     connection = await asyncpg.connect(empty_database)
     await migrate(connection, known=migrations()[:14])
