@@ -33,6 +33,7 @@ from daemon.plans import Plans
 from daemon.policies import files_of, policy_of
 from daemon.pressure import Pressure
 from daemon.requests import Requests
+from daemon.retention import Retention
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
 from daemon.settings import Settings, SqlTool
@@ -104,6 +105,7 @@ class Daemon:
         self.listener = self._make_listener()
         self.requests = self._make_requests(performers)
         self.fetcher = self._make_fetcher()
+        self.retention = Retention(connections.looking, settings.retention, owner, metrics, self._chance())
         self.scheduler = self._make_scheduler()
 
     # ── the parts ──
@@ -261,6 +263,7 @@ class Daemon:
             "schedules": self.schedules.run,
             "sources": self.sources.run,
             "requests": self.requests.run,
+            "retention": self.retention.run,
             "gauges": self._measure,
             "lag": lambda: measure_loop_lag(self.metrics),
             "readiness": self._watch_readiness,
@@ -276,12 +279,12 @@ class Daemon:
         if alone := self.partitions.alone:  # conversations go on meanwhile: nobody else would move them
             await stop_requests(self.requests, seconds_max)
             await self._cancel("requests")
-        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "lag", "readiness")
+        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "readiness")
         await hand_over(self.supervisor, self.committer, self.partitions, seconds_max)
         if not alone:
             await stop_requests(self.requests, seconds_max)
             await self._cancel("requests")
-        await self._cancel("supervisor", "committer", "partitions")
+        await self._cancel("supervisor", "committer", "partitions", "retention", "lag")
         await release(self.partitions)
 
     async def _cancel(self, *names: str) -> None:

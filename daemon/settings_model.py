@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from daemon.settings_tools import SqlName, Tool
-from daemon.settings_types import Count, Seconds, Section
+from daemon.settings_types import Count, Days, Seconds, Section
 from daemon.settings_world import Approvals, Data, Llm, Mail, Mcp, Requests, Schedules, Web
 from engine.policy import CALL_DEPTH_MAX, HEAR_TRIES, STATE_BYTES_MAX, STEPS_PER_TURN_MAX
 
@@ -116,7 +116,13 @@ class Embedded(Section, frozen=True):
 class Retention(Section, frozen=True):
     """[retention]"""
 
-    ended_days: Annotated[int, Meta(ge=0, le=0)] = 0
+    ended_days: Days = 0
+    history_days: Days = 0
+    live_history_days: Days = 0
+    unheard_days: Days = 0
+    events_days: Days = 30
+    message_ids_days: Days = 30
+    plans_days: Days = 30
 
 
 class Sections(Section, frozen=True):

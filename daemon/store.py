@@ -66,13 +66,16 @@ def session_settings(schema: str) -> dict[str, str]:
     """Return the settings of every connection of ours, the listener's too. Raises BadSchemaName.
 
     jit is off: it costs a batch more than it can save. Plans are generic: planning one turn's commit
-    anew takes longer than running it; a test holds that generic plans go by index. Tools plan as usual.
+    anew takes longer than running it. A plan is kept, and may be made while a table is empty or nothing is known of
+    it, so whole tables are not read where there is an index, whatever looks cheaper then; a test holds that there is
+    one. Tools plan as usual.
     """
     return {
         "search_path": f'"{check_schema_name(schema)}", pg_temp',
         "timezone": "UTC",
         "jit": "off",
         "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
         "application_name": "stepwell",
     }
 

@@ -603,22 +603,23 @@ declare
     back uuid[];
     more uuid[];
 begin
-    -- Most turns write one or two of these: each is looked for before its statement is run.
+    -- Most turns write one or two of these: each is looked for before its statement is run. Keys as arrays: of a join with
+    -- what is in JSON, the planner takes the table to be the smaller side, and reads all of it.
     if extras @? '$[*].signals[*]' then
         delete from workflow_signals s
-        where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i);
+        where s.id = any (array(select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i));
     end if;
 
     if extras @? '$[*].consumed[*]' then
         -- By their own ids: where the turn ended the execution, the signal is gone already.
         update workflow_events e set processed = true, stage = 'told'
-        where e.id in (select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i);
+        where e.id = any (array(select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i));
     end if;
 
     if extras @? '$[*].unheard[*]' then
         with unheard as (
             delete from workflow_signals s
-            where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i)
+            where s.id = any (array(select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i))
             returning s.kind, s.message
         )
         select array_agg(u.message::uuid) into back from unheard u where u.kind = 'event';
@@ -642,18 +643,18 @@ begin
     end if;
 
     if extras @? '$[*].answered[*]' then
-        delete from workflow_requests r using (
-            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+        delete from workflow_requests r where r.id = any (array(
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer)
             from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'answered') n
-        ) answered where r.id = answered.id;
+        ));
     end if;
 
     if extras @? '$[*].given_up[*]' then
         update workflow_requests r set status = 'cancelled', ended_at = workflow_now()
-        from (
-            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+        where r.id = any (array(
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer)
             from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'given_up') n
-        ) given_up where r.id = given_up.id and r.status in ('pending', 'taken', 'in_doubt');
+        )) and r.status in ('pending', 'taken', 'in_doubt');
     end if;
 
     if extras @? '$[*] ? (exists(@.result))' then
