@@ -14,6 +14,8 @@ from bench.profiling import profile
 from bench.server import create_database, prepare_pgbench, server
 from bench.sheet import Sheet
 from bench.surroundings import Bench
+from bench.timers import measure_timers
+from bench.waiting import measure_waiting
 from daemon.embedded import Running
 
 
@@ -30,6 +32,8 @@ def read_arguments() -> argparse.Namespace:
     add("--conversations", nargs="+", type=int, default=CONVERSATIONS, help="only so many at once")
     add("--profile", type=int, metavar="CONVERSATIONS", help="profile that many of the first of --scripts instead")
     add("--in-flight", type=int, metavar="REQUESTS", help="so many wait for an answer at once, instead")
+    add("--waiting", type=int, metavar="CONVERSATIONS", help="so many conversations wait while 1,000 talk, instead")
+    add("--timers", type=int, metavar="TIMERS", help="so many are due at one instant, instead")
     add("--out", type=Path, metavar="FOLDER", help="write figures.json and figures.md there")
     return parser.parse_args()
 
@@ -48,6 +52,10 @@ async def run(running: Running, arguments: argparse.Namespace) -> None:
             await profile(bench, arguments.scripts[0], arguments.profile)
         elif arguments.in_flight:
             await measure_in_flight(bench, arguments.in_flight)
+        elif arguments.waiting:
+            await measure_waiting(bench, arguments.waiting)
+        elif arguments.timers:
+            await measure_timers(bench, arguments.timers)
         else:
             await measure_turns(bench, arguments.scripts, arguments.conversations)
     finally:

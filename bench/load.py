@@ -178,12 +178,18 @@ class Paced:
     async def run(self, seconds: float) -> Latencies:
         """Speak for so long, wait for the last answers, and return the latencies of all but the warming up."""
         begun = time.perf_counter()
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().call_later(WARM_SECONDS + seconds, stopped.set)
+        await self.run_until(stopped)
+        return latencies_of([taken for at, taken in self.taken if at > begun + WARM_SECONDS], seconds)
+
+    async def run_until(self, stopped: asyncio.Event) -> None:
+        """Speak until told to stop, and wait for the last answers."""
         async with replies_heard(self._dsn, self._replied):
             connections = [await asyncpg.connect(self._dsn) for _ in range(SENDERS)]
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    until = begun + WARM_SECONDS + seconds
-                    planning = tasks.create_task(self._plan(until))
+                    planning = tasks.create_task(self._plan(stopped))
                     for connection in connections:
                         tasks.create_task(self._send(connection, planning))
                 late = time.perf_counter() + LATE_SECONDS_MAX
@@ -194,13 +200,11 @@ class Paced:
                     await connection.close()
         now = time.perf_counter()
         self.taken += [(at, now - at) for at in self._asked.values()]  # never answered: at least so long
-        counted = [taken for at, taken in self.taken if at > begun + WARM_SECONDS]
-        return latencies_of(counted, seconds)
 
-    async def _plan(self, until: float) -> None:
+    async def _plan(self, stopped: asyncio.Event) -> None:
         """Have messages become due, as many and as irregularly as people do."""
         at = time.perf_counter()
-        while at < until:
+        while not stopped.is_set():
             await asyncio.sleep(max(0.0, min(0.001, at - time.perf_counter())))
             while at <= time.perf_counter():
                 self._due.append(at)
