@@ -1,19 +1,24 @@
 """One execution while it is active: a coroutine that takes from its mailbox, runs turns and hands them over.
 
-Its states: *idle* (suspended, sleeping on its mailbox; dropping it loses nothing), *running* (a turn goes
-through the engine), *asking* (the turn holds a transaction of its own, because it asks the database),
-*committing* (the turn was handed over; its outcome is awaited), *gone*. What it knows between turns is its
+It is a bare coroutine, no task: whoever has something for it drives it on, by a plain call, until it suspends again.
+So a message is run in the call that delivers it, and the next one in the call that tells the outcome of the last; a
+task would cost each of them a round of the event loop, and each conversation in memory 3 KB.
+
+Its states: *idle* (suspended, its mailbox is empty; dropping it loses nothing), *running* (a turn goes
+through the engine), *at length* (a task of the supervisor's runs the rest of a turn that needs more than one slice,
+or holds a transaction of its own because it asks the database), *committing* (the turn was handed over; its outcome
+is awaited), *gone*. What it knows between turns is its
 Standing, replaced only by the outcome Committed. Every other outcome ends the actor: the row is the truth, and
-whoever finds it due starts a new one. So an actor may be cancelled at any await, and nothing is put right then.
+whoever finds it due starts a new one. So an actor may be closed at any await, and nothing is put right then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass
 from random import Random
 from time import perf_counter_ns
-from typing import assert_never
+from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
 import structlog
@@ -36,6 +41,8 @@ from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
 from daemon.turns import Asks, Ran, Running, World
 
+Settled: TypeAlias = "tuple[Ran | None, Outcome]"  # a turn as it was run last, and what became of it
+
 log = structlog.get_logger(__name__)
 
 
@@ -45,7 +52,9 @@ class Surrounds:
     messages fetched for a session, because something may be heard now that was not before; `refill` has those
     fetched that found the mailbox full; `due_in` tells the scheduler of a deadline, in seconds from now;
     `requested` says that a commit made requests; `awaits` that one began to wait for events of these names, or ended
-    a wait for one."""
+    a wait for one. `busy` has the actors that are not idle; `at_length` runs in a task what takes a while, and
+    drives the actor on with what came of it; `gone` is told of an actor's end, and of the error that it ended with.
+    """
 
     committer: Committer
     asking: Asking
@@ -57,21 +66,37 @@ class Surrounds:
     due_in: Callable[[float], None]
     requested: Callable[[], None]
     awaits: Callable[[Iterable[str]], None]
+    busy: set[Actor]
+    at_length: Callable[[Actor, Awaitable[Settled]], None]
+    gone: Callable[[Actor, Exception | None], None]
+    random: Random
+
+
+class _Suspension:
+    """Awaited by an actor to hand control back to whoever drives it; the result is what that one tells it."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, Any, Any]:
+        return (yield)
+
+
+SUSPENSION = _Suspension()
 
 
 class Actor:
     """The coroutine of one active execution."""
 
-    __slots__ = ("_around", "_random", "busy", "in_hand", "last_used", "mailbox", "standing")
+    __slots__ = ("_around", "_coroutine", "idle", "in_hand", "last_used", "mailbox", "standing")
 
-    def __init__(self, standing: Standing, around: Surrounds, random: Random) -> None:
+    def __init__(self, standing: Standing, around: Surrounds) -> None:
         self.standing = standing
         self.mailbox = Mailbox()
         self.last_used = 0.0
-        self.busy = False
+        self.idle = False
         self.in_hand: int | None = None  # the message that its turn is about
         self._around = around
-        self._random = random
+        self._coroutine = self._run()
 
     @property
     def id(self) -> UUID:
@@ -81,18 +106,56 @@ class Actor:
     @property
     def may_passivate(self) -> bool:
         """Whether dropping it loses nothing: it sleeps, and its state is stored."""
-        return self.mailbox.awaited and not self.standing.direct
+        return self.idle and not self.standing.direct
 
-    async def run(self) -> None:
+    # ── driving it ──
+
+    def poke(self) -> None:
+        """Have it look into its mailbox, unless it will anyway."""
+        if self.idle and not self.mailbox.empty:
+            self.resume()
+
+    def stop(self) -> None:
+        """Have it end once its turn is over."""
+        self.mailbox.closed = True
+        self.poke()
+
+    def resume(self, told: Outcome | Settled | None = None) -> None:
+        """Drive it on until it suspends or ends; `told` is what it waited for."""
+        try:
+            self._coroutine.send(told)
+        except StopIteration:
+            self._around.gone(self, None)
+        except Exception as error:
+            self._around.gone(self, error)
+
+    def throw(self, error: Exception) -> None:
+        """Drive it on with the error of what it waited for."""
+        try:
+            self._coroutine.throw(error)
+        except StopIteration:
+            self._around.gone(self, None)
+        except Exception as raised:
+            self._around.gone(self, raised)
+
+    def drop(self) -> None:
+        """End it where it is; what is not committed did not happen."""
+        self.idle = False
+        self._coroutine.close()
+
+    async def _run(self) -> None:
         """Take and run until the execution ends, is lost to another, or the actor is told to stop."""
-        mailbox = self.mailbox
+        mailbox, busy = self.mailbox, self._around.busy
         while not (mailbox.closed or self.standing.ended):
-            await mailbox.wait()
-            self.busy = True
+            if mailbox.empty:
+                busy.discard(self)
+                self.idle = True
+                await SUSPENSION
+                self.idle = False
+                busy.add(self)
             cue = self._next_cue()
             if cue is not None and not await self._turn(cue):
                 break
-            self.busy = False
 
     # ── what comes next ──
 
@@ -102,7 +165,7 @@ class Actor:
         if mailbox.closed:
             return None
         while mailbox.signals:
-            signal = mailbox.signals.popleft()
+            signal = mailbox.signals.pop(0)
             told = cue_of_signal(self.standing, signal)
             if told is not None:
                 self.in_hand = signal.id
@@ -113,7 +176,7 @@ class Actor:
             if isinstance(cue, Elapsed):
                 return cue
             if cue is not None:
-                self.in_hand = mailbox.messages.popleft().id
+                self.in_hand = mailbox.messages.pop(0).id
                 return cue
             # It does not hear now; the rows stay, and the turn that makes it hear has them fetched again.
             self._around.let_go([m.id for m in mailbox.messages])
@@ -122,7 +185,7 @@ class Actor:
         if due is None:
             return None
         if due.revision > self.standing.revision:
-            mailbox.close()
+            mailbox.closed = True
             self._around.look_again(self.standing.row.session_id)
             return None
         return cue_of_due(self.standing, due)
@@ -132,19 +195,17 @@ class Actor:
     async def _turn(self, cue: Cue) -> bool:
         """Run a turn and have it committed; False ends the actor."""
         around = self._around
-        begun = await self._running(cue).run()
+        running = self._running(cue)
+        begun = running.begin()
         ran: Ran | None
-        if isinstance(begun, Asks):
-            ran, outcome = await around.asking.run(begun, lambda: self._running(cue))
+        outcome: Outcome
+        if type(begun) is Ran:
+            ran = begun
+            around.committer.commit(ran.turn, self.resume)
+            outcome = await SUSPENSION
         else:
-            ran, outcome = begun, await around.committer.commit(begun.turn)
-        return await self._conclude(cue, ran, outcome)
-
-    def _running(self, cue: Cue) -> Running:
-        return Running(self.standing, cue, self._around.world, self._random)
-
-    async def _conclude(self, cue: Cue, ran: Ran | None, outcome: Outcome) -> bool:
-        around = self._around
+            around.at_length(self, self._finish(running, cue))
+            ran, outcome = await SUSPENSION
         match outcome:
             case Committed():
                 assert ran is not None
@@ -159,6 +220,17 @@ class Actor:
                 raise error
             case _:
                 assert_never(outcome)
+
+    def _running(self, cue: Cue) -> Running:
+        return Running(self.standing, cue, self._around.world, self._around.random)
+
+    async def _finish(self, running: Running, cue: Cue) -> Settled:
+        """Run the rest of a turn that the first slice did not end. Lives in a task."""
+        around = self._around
+        begun = await running.go_through()
+        if isinstance(begun, Asks):
+            return await around.asking.run(begun, lambda: self._running(cue))
+        return begun, await around.committer.settle(begun.turn)
 
     def _become(self, cue: Cue, ran: Ran) -> None:
         """Take over what the commit made true."""

@@ -90,7 +90,7 @@ class Asking:
                 return attempt.ran, COMMITTED
             begun = await again().run()
             if isinstance(begun, Ran):  # at another moment it need not ask
-                return begun, await self._committer.commit(begun.turn)
+                return begun, await self._committer.settle(begun.turn)
             asks = begun
 
     async def _attempt(self, asks: Asks, attempt: _Attempt) -> tuple[Ran, Outcome]:

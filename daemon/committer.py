@@ -57,10 +57,17 @@ COMMITTED = Committed()
 STALE = Stale()
 
 
-@dataclass(slots=True)
+Told: TypeAlias = Callable[[Outcome], None]
+
+
 class _Pending:
-    turn: Turn
-    outcome: asyncio.Future[Outcome]
+    """A turn, and who is told its outcome, once."""
+
+    __slots__ = ("told", "turn")
+
+    def __init__(self, turn: Turn, told: Told) -> None:
+        self.turn = turn
+        self.told: Told | None = told
 
 
 class Committer:
@@ -90,16 +97,20 @@ class Committer:
         """Whether no turn is waiting or being written."""
         return not self._pending and not self._writing
 
-    def commit(self, turn: Turn) -> asyncio.Future[Outcome]:
-        """Take a turn over; the future tells its outcome."""
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(turn, outcome))
+    def commit(self, turn: Turn, told: Told) -> None:
+        """Take a turn over; `told` is called with its outcome, once."""
+        self._pending.append(_Pending(turn, told))
         for bell in self._bells:
             if bell.rung:
                 break
             if bell.awaited:
                 bell.ring()
                 break
+
+    def settle(self, turn: Turn) -> asyncio.Future[Outcome]:
+        """Take a turn over; the future tells its outcome, unless whoever waits for it is cancelled."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.commit(turn, lambda told: None if outcome.done() else outcome.set_result(told))
         return outcome
 
     async def run(self) -> None:
@@ -204,5 +215,6 @@ class Committer:
 
 def _tell(batch: Sequence[_Pending], outcome: Outcome) -> None:
     for pending in batch:
-        if not pending.outcome.done():
-            pending.outcome.set_result(outcome)
+        told, pending.told = pending.told, None
+        if told is not None:
+            told(outcome)

@@ -12,30 +12,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from hashlib import sha256
+from itertools import islice
 from random import Random
+from time import monotonic
 from uuid import UUID
 
 import anyio
 import structlog
 
-from daemon.actor import Actor, Surrounds
+from daemon.actor import Actor, Settled, Surrounds
 from daemon.asking import Asking
-from daemon.backoff import Backoff
 from daemon.bell import Bell
 from daemon.committer import Committer
+from daemon.loading import Loading
 from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
 from daemon.plans import Plans
-from daemon.rows import DueExecution, LoadedExecution, PendingMessage, Signal
-from daemon.store import EVERY_BOT, Store
-from daemon.turns import World, standing_of, start_failed
-from engine.codec import UnreadablePlan
-from engine.errors import ScriptError
-from engine.plan import Plan
-from engine.state import UnreadableCheckpoint
-from engine.values import Value
+from daemon.rows import DueExecution, PendingMessage, Signal
+from daemon.store import Store
+from daemon.turns import World
 
 PASSED_OVER_MAX = 100_000
 SLICE_MESSAGES = 100
@@ -61,13 +58,12 @@ class Supervisor:
         idle_seconds_max: float,
     ) -> None:
         self._store = store
-        self._plans = plans
-        self._committer = committer
+        self._loading = Loading(store, plans, committer, metrics, random)
         self._metrics = metrics
-        self._random = random
         self._actors_max = actors_max
         self._idle_seconds_max = idle_seconds_max
         self._actors: OrderedDict[UUID, Actor] = OrderedDict()  # the least recently used first
+        self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
         self._held: set[int] = set()
         self._passed_over: set[int] = set()
         self._passed_over_due: set[UUID] = set()
@@ -92,6 +88,10 @@ class Supervisor:
             self._due_in,
             self.requests_bell.ring,
             self._awaits,
+            self._busy,
+            self._at_length,
+            self._gone,
+            random,
         )
 
     # ── what others ask ──
@@ -104,8 +104,7 @@ class Supervisor:
     @property
     def held_due(self) -> list[UUID]:
         """The executions whose due time is in hand: a mailbox has it, or its turn is on its way."""
-        busy = [a.id for a in self._actors.values() if a.busy or a.mailbox.due is not None]
-        return [*busy, *self._passed_over_due]
+        return [*(actor.id for actor in self._busy), *self._passed_over_due]
 
     @property
     def present(self) -> list[UUID]:
@@ -115,7 +114,7 @@ class Supervisor:
     @property
     def busy(self) -> bool:
         """Whether any actor has something to do."""
-        return any(a.busy or not a.mailbox.empty for a in self._actors.values())
+        return bool(self._busy)
 
     def sweep(self) -> None:
         """Try again what was passed over, and look for every event that is waited for."""
@@ -161,18 +160,23 @@ class Supervisor:
 
     async def run(self) -> None:
         """Hold actors until cancelled."""
-        async with asyncio.TaskGroup() as tasks:  # anyio's tasks take twice the memory, and there are many
-            self._tasks = tasks
-            while True:
-                await asyncio.sleep(self._idle_seconds_max / SCANS_PER_IDLE)
-                self._passivate_idle()
-                await self._let_go_ended()
+        try:
+            async with asyncio.TaskGroup() as tasks:  # for turns that take a while, and for what parks
+                self._tasks = tasks
+                while True:
+                    await asyncio.sleep(self._idle_seconds_max / SCANS_PER_IDLE)
+                    self._passivate_idle()
+                    await self._let_go_ended()
+        finally:
+            for actor in list(self._actors.values()):
+                actor.drop()
+                self._forget(actor)
 
     def stop(self) -> None:
         """Start nothing more; every actor leaves when its turn is over."""
         self._stopping = True
         for actor in list(self._actors.values()):
-            actor.mailbox.close()
+            actor.stop()
 
     def let_go_all(self) -> None:
         """Drop every actor with what it holds: the partitions are another's now."""
@@ -209,13 +213,16 @@ class Supervisor:
         taken = 0
         async with self._starting:
             await self._start([d.id for d in due if d.id not in self._actors])
-            for item in due:
+            for count, item in enumerate(due, 1):
+                if count % SLICE_MESSAGES == 0:
+                    await asyncio.sleep(0)
                 actor = self._actors.get(item.id)
                 if actor is None:
                     self._passed_over_due.add(item.id)
                 else:
                     self._use(actor)
                     actor.mailbox.put_due(item)
+                    actor.poke()
                     taken += 1
         return taken
 
@@ -228,11 +235,12 @@ class Supervisor:
             return False
         self._held.add(message.id)
         self._use(actor)
+        actor.poke()
         return True
 
     def _use(self, actor: Actor) -> None:
         self._actors.move_to_end(actor.id)
-        actor.last_used = anyio.current_time()
+        actor.last_used = monotonic()
 
     def _pass_over(self, messages: Iterable[PendingMessage | Signal]) -> None:
         if len(self._passed_over) < PASSED_OVER_MAX:
@@ -246,49 +254,19 @@ class Supervisor:
         self.short_of_room = room < len(ids)
         if not room or self._stopping:
             return
-        rows = await self._store.load_executions(ids[:room])
-        plans = await self._plans.load({row.plan_hash for row in rows})
-        if any(row.mode == "direct" and row.turn > 0 for row in rows):
-            # Its state was in the memory of an actor that is gone; whoever looks at the row shall see it.
-            await self._store.mark_lost(self.present)
-        given = await self._bot_parameters(rows)
-        for row in rows:
-            if row.status in ("running", "waiting") and (row.mode != "direct" or row.turn == 0):
-                await self._start_one(row, plans[row.plan_hash], given.get(row.bot_id, {}))
-
-    async def _bot_parameters(self, rows: list[LoadedExecution]) -> dict[UUID | None, dict[str, Value]]:
-        """Return, by bot, the variables that the bot server's configuration gives to scripts that begin now."""
-        bots = {row.bot_id for row in rows if row.turn == 0 and row.bot_id is not None and row.bot_id != EVERY_BOT}
-        return {bot: await self._store.load_bot_parameters(bot) for bot in bots}
-
-    async def _start_one(self, row: LoadedExecution, plan: Plan | UnreadablePlan, given: dict[str, Value]) -> None:
-        if isinstance(plan, UnreadablePlan):
-            await self._park(row.id, row.revision, plan)
-            return
-        try:
-            standing = standing_of(row, plan, given)
-        except UnreadableCheckpoint as error:
-            if error.newer:
-                log.info("execution_deferred", execution=str(row.id), reason=str(error))
-                return
-            await self._park(row.id, row.revision, error)
-            return
-        except ScriptError as error:
-            await self._committer.commit(start_failed(row, plan, error))
-            return
-        assert self._tasks is not None, "actors live inside run()"
-        actor = Actor(standing, self._around, Random(self._random.getrandbits(64)))
-        actor.last_used = anyio.current_time()
-        self._actors[row.id] = actor
-        self._metrics.actors_started.inc()
-        self._tasks.create_task(self._live(actor))
+        for standing in await self._loading.load(ids[:room], self.present):
+            actor = Actor(standing, self._around)
+            actor.last_used = monotonic()
+            self._actors[actor.id] = actor
+            self._metrics.actors_started.inc()
+            actor.resume()
 
     def _make_room(self, wanted: int) -> int:
         """Let the least recently used idle actors go; return how many may start, `wanted` at most."""
         room = self._actors_max - len(self._actors)
         if room < wanted:
-            idle = [a for a in self._actors.values() if a.may_passivate]
-            for actor in idle[: wanted - room]:
+            idle = islice((a for a in self._actors.values() if a.may_passivate), wanted - room)
+            for actor in list(idle):
                 self._leave(actor)
                 self._metrics.actors_passivated.inc()
             room = self._actors_max - len(self._actors)
@@ -296,23 +274,43 @@ class Supervisor:
 
     # ── one actor's life ──
 
-    async def _live(self, actor: Actor) -> None:
+    def _at_length(self, actor: Actor, rest: Awaitable[Settled]) -> None:
+        """Run the rest of a turn in a task, and drive its actor on with what came of it."""
+        assert self._tasks is not None, "actors live inside run()"
+        self._tasks.create_task(self._settle(actor, rest))
+
+    async def _settle(self, actor: Actor, rest: Awaitable[Settled]) -> None:
         try:
-            await actor.run()
+            settled = await rest
         except Exception as error:
-            await self._park(actor.id, actor.standing.revision, error)
+            actor.throw(error)
+        else:
+            actor.resume(settled)
+
+    def _gone(self, actor: Actor, error: Exception | None) -> None:
+        """Take leave of an actor that has ended; what ended by an error is put aside first."""
+        if error is None:
+            self._forget(actor)
+        else:
+            assert self._tasks is not None, "actors live inside run()"
+            self._tasks.create_task(self._put_aside(actor, error))
+
+    async def _put_aside(self, actor: Actor, error: Exception) -> None:
+        try:
+            await self._loading.park(actor.id, actor.standing.revision, error)
         finally:
             self._forget(actor)
 
     def _leave(self, actor: Actor) -> None:
         """Tell an actor to stop, and have what comes for it from now on start another."""
-        actor.mailbox.close()
         if self._actors.get(actor.id) is actor:
             del self._actors[actor.id]
+        actor.stop()
 
     def _forget(self, actor: Actor) -> None:
         if self._actors.get(actor.id) is actor:
             del self._actors[actor.id]
+        self._busy.discard(actor)
         mailbox: Mailbox = actor.mailbox
         left: list[PendingMessage | Signal] = [*mailbox.messages, *mailbox.signals, *mailbox.later]
         if left or actor.in_hand is not None:
@@ -326,7 +324,7 @@ class Supervisor:
             self._refill()
 
     def _passivate_idle(self) -> None:
-        oldest = anyio.current_time() - self._idle_seconds_max
+        oldest = monotonic() - self._idle_seconds_max
         for actor in list(self._actors.values()):
             if actor.last_used > oldest:
                 break
@@ -336,7 +334,7 @@ class Supervisor:
 
     async def _let_go_ended(self) -> None:
         """Let go direct-mode actors whose execution was cancelled: nothing else would ever wake them."""
-        direct = [a for a in self._actors.values() if a.standing.direct and a.mailbox.awaited]
+        direct = [a for a in self._actors.values() if a.standing.direct and a.idle]
         if not direct:
             return
         try:
@@ -346,23 +344,8 @@ class Supervisor:
             return
         for actor in direct:
             row = rows.get(actor.id)
-            if (row is None or row.status not in ("running", "waiting")) and actor.mailbox.awaited:
+            if (row is None or row.status not in ("running", "waiting")) and actor.idle:
                 self._leave(actor)
-
-    async def _park(self, execution_id: UUID, revision: int, error: Exception) -> None:
-        """Put an execution aside with its error, for the operator to see; its state stays as it is."""
-        problem = f"{type(error).__name__}: {error}"
-        log.error("execution_parked", execution=str(execution_id), problem=problem, exc_info=error)
-        unreadable = isinstance(error, UnreadableCheckpoint | UnreadablePlan)
-        self._metrics.count_error("checkpoint" if unreadable else "poison")
-        backoff = Backoff(0.05, 5.0, self._random)
-        while True:
-            try:
-                await self._store.park(execution_id, revision, problem)
-                return
-            except Exception as trouble:
-                log.warning("park_repeated", execution=str(execution_id), error=str(trouble))
-                await backoff.pause()
 
 
 def partition_of(session_id: UUID) -> int:

@@ -108,18 +108,28 @@ class Running:
         self.started = perf_counter_ns()
         self.result: StepResult | None = None
 
-    async def run(self) -> Ran | Asks:
-        """Run the turn, or its part up to the first question to the database."""
+    def begin(self) -> Ran | None:
+        """Run the turn's first slice, in which most turns end; None where it did not."""
         state = self._first_state()
         if state is None:
             return self._unchanged()
         result = self._slice(state)
+        return None if isinstance(result, Continue) else self._finish(result)
+
+    async def go_through(self) -> Ran | Asks:
+        """Run what the first slice left, up to the first question to the database."""
+        result = self.result
         while isinstance(result, Continue):
             if result.query is not None:
                 return Asks(self)
             await asyncio.sleep(0)  # an endless loop must not starve the other conversations
             result = self._slice(result.state)
+        assert result is not None
         return self._finish(result)
+
+    async def run(self) -> Ran | Asks:
+        """Run the turn, or its part up to the first question to the database."""
+        return self.begin() or await self.go_through()
 
     async def go_on(self, ask: Ask) -> Ran:
         """Run the rest of a turn that asks, each question answered by `ask`."""

@@ -80,6 +80,7 @@ async def test_f13_turns_handed_over_after_the_lease_are_not_written(database: s
             actor.mailbox.put(
                 PendingMessage(row["id"], session, execution, row["content"], None, None, row["created_at"], row["now"])
             )
+            actor.poke()
             await until(lambda: not late.daemon.supervisor.present)
             assert (await late.show(execution)).revision == before.revision
             assert await late.said(session) == []

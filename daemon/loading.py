@@ -1,0 +1,90 @@
+"""Brings executions into memory: their rows, their plans, where they stand. What cannot be read is put aside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from random import Random
+from uuid import UUID
+
+import structlog
+
+from daemon.backoff import Backoff
+from daemon.committer import Committer
+from daemon.cues import Standing
+from daemon.metrics import Metrics
+from daemon.plans import Plans
+from daemon.rows import LoadedExecution
+from daemon.store import EVERY_BOT, Store
+from daemon.turns import standing_of, start_failed
+from engine.codec import UnreadablePlan
+from engine.errors import ScriptError
+from engine.plan import Plan
+from engine.state import UnreadableCheckpoint
+from engine.values import Value
+
+log = structlog.get_logger(__name__)
+
+
+class Loading:
+    """From ids to what actors begin with."""
+
+    def __init__(self, store: Store, plans: Plans, committer: Committer, metrics: Metrics, random: Random) -> None:
+        self._store = store
+        self._plans = plans
+        self._committer = committer
+        self._metrics = metrics
+        self._random = random
+
+    async def load(self, ids: Sequence[UUID], present: Collection[UUID]) -> list[Standing]:
+        """Return where those of the executions stand that may run here; `present` are those in memory already."""
+        rows = await self._store.load_executions(ids)
+        plans = await self._plans.load({row.plan_hash for row in rows})
+        if any(row.mode == "direct" and row.turn > 0 for row in rows):
+            # Its state was in the memory of an actor that is gone; whoever looks at the row shall see it.
+            await self._store.mark_lost(present)
+        given = await self._bot_parameters(rows)
+        found = []
+        for row in rows:
+            if row.status in ("running", "waiting") and (row.mode != "direct" or row.turn == 0):
+                standing = await self._stand(row, plans[row.plan_hash], given.get(row.bot_id, {}))
+                if standing is not None:
+                    found.append(standing)
+        return found
+
+    async def _bot_parameters(self, rows: list[LoadedExecution]) -> dict[UUID | None, dict[str, Value]]:
+        """Return, by bot, the variables that the bot server's configuration gives to scripts that begin now."""
+        bots = {row.bot_id for row in rows if row.turn == 0 and row.bot_id is not None and row.bot_id != EVERY_BOT}
+        return {bot: await self._store.load_bot_parameters(bot) for bot in bots}
+
+    async def _stand(
+        self, row: LoadedExecution, plan: Plan | UnreadablePlan, given: dict[str, Value]
+    ) -> Standing | None:
+        if isinstance(plan, UnreadablePlan):
+            await self.park(row.id, row.revision, plan)
+            return None
+        try:
+            return standing_of(row, plan, given)
+        except UnreadableCheckpoint as error:
+            if error.newer:
+                log.info("execution_deferred", execution=str(row.id), reason=str(error))
+            else:
+                await self.park(row.id, row.revision, error)
+        except ScriptError as error:
+            await self._committer.settle(start_failed(row, plan, error))
+        return None
+
+    async def park(self, execution_id: UUID, revision: int, error: Exception) -> None:
+        """Put an execution aside with its error, for the operator to see; its state stays as it is. For as long as
+        the database is away, this goes on trying."""
+        problem = f"{type(error).__name__}: {error}"
+        log.error("execution_parked", execution=str(execution_id), problem=problem, exc_info=error)
+        unreadable = isinstance(error, UnreadableCheckpoint | UnreadablePlan)
+        self._metrics.count_error("checkpoint" if unreadable else "poison")
+        backoff = Backoff(0.05, 5.0, self._random)
+        while True:
+            try:
+                await self._store.park(execution_id, revision, problem)
+                return
+            except Exception as trouble:
+                log.warning("park_repeated", execution=str(execution_id), error=str(trouble))
+                await backoff.pause()
