@@ -104,7 +104,7 @@ class Metrics:
         self.events_kept.set(found.events)
         self.schedules_late_seconds.set(found.late_seconds or 0.0)
 
-    def set_executions(self, counts: dict[str, int]) -> None:
+    def set_executions(self, counts: Mapping[Any, int]) -> None:
         """Show how many executions there are in each status; a status without any is 0."""
         for status in get_args(Status):
             self.executions.labels(status=status).set(counts.get(status, 0))
@@ -144,7 +144,7 @@ def create_metrics() -> Metrics:
 
     metrics = Metrics(
         registry=registry,
-        executions=gauge("executions", "Executions by status.", "status"),
+        executions=gauge("executions", "Executions by status; very many of one are estimated.", "status"),
         actors=gauge("actors", "Executions held in memory."),
         actors_started=counter("actors_started_total", "Executions brought into memory."),
         actors_passivated=counter("actors_passivated_total", "Executions let go back to being a row."),
