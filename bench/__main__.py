@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bench.daemons import measure_daemons
 from bench.facts import facts_of
+from bench.growth import measure_growth
 from bench.in_flight import measure_in_flight
 from bench.plain import CONVERSATIONS, SCRIPTS, measure_turns
 from bench.processes import raise_file_limit
@@ -34,6 +37,8 @@ def read_arguments() -> argparse.Namespace:
     add("--in-flight", type=int, metavar="REQUESTS", help="so many wait for an answer at once, instead")
     add("--waiting", type=int, metavar="CONVERSATIONS", help="so many conversations wait while 1,000 talk, instead")
     add("--timers", type=int, metavar="TIMERS", help="so many are due at one instant, instead")
+    add("--growth", type=int, metavar="ROWS", help="what a turn costs with up to so many rows of each kind, instead")
+    add("--daemons", type=int, metavar="DAEMONS", help="up to so many daemons on one database, instead")
     add("--out", type=Path, metavar="FOLDER", help="write figures.json and figures.md there")
     return parser.parse_args()
 
@@ -48,20 +53,34 @@ async def run(running: Running, arguments: argparse.Namespace) -> None:
         running, plain, sheet, arguments.seconds or (1 if quick else 4), arguments.rounds or (1 if quick else 3), quick
     )
     try:
-        if arguments.profile:
-            await profile(bench, arguments.scripts[0], arguments.profile)
-        elif arguments.in_flight:
-            await measure_in_flight(bench, arguments.in_flight)
-        elif arguments.waiting:
-            await measure_waiting(bench, arguments.waiting)
-        elif arguments.timers:
-            await measure_timers(bench, arguments.timers)
-        else:
-            await measure_turns(bench, arguments.scripts, arguments.conversations)
+        await measure(bench, arguments)
     finally:
         sheet.show()
         if arguments.out:
             sheet.write(arguments.out)
+
+
+async def measure(bench: Bench, arguments: argparse.Namespace) -> None:
+    """Run one scenario, or all of them."""
+    quick = bench.quick
+    everything = arguments.all
+    chosen: list[tuple[bool, Callable[[], Awaitable[None]]]] = []
+
+    def scenario(asked: int | None, usual: int, small: int, measured: Callable[[int], Awaitable[None]]) -> None:
+        size = asked or (small if quick else usual)
+        chosen.append((bool(asked) or everything, lambda: measured(size)))
+
+    scenario(arguments.profile, 1_000, 100, lambda n: profile(bench, arguments.scripts[0], n))
+    scenario(arguments.in_flight, 5_000, 200, lambda n: measure_in_flight(bench, n))
+    scenario(arguments.waiting, 1_000_000, 5_000, lambda n: measure_waiting(bench, n))
+    scenario(arguments.timers, 100_000, 2_000, lambda n: measure_timers(bench, n))
+    scenario(arguments.growth, 1_000_000, 10_000, lambda n: measure_growth(bench, n))
+    scenario(arguments.daemons, 4, 2, lambda n: measure_daemons(bench, n))
+    if everything or not any(asked for asked, _ in chosen):
+        await measure_turns(bench, arguments.scripts, arguments.conversations)
+    for asked, measured in chosen:
+        if asked:
+            await measured()
 
 
 def main() -> None:
