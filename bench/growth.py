@@ -27,8 +27,8 @@ OTHER_TURNS = """
 OWN_TURNS = """
     insert into workflow_turns (execution_id, turn, revision, epoch, from_step, to_step, came_in, went_out, steps,
         duration_us, at)
-    select t.execution_id, n, t.revision, t.epoch, t.from_step, t.to_step, t.came_in, t.went_out, t.steps, t.duration_us,
-        t.at
+    select t.execution_id, n, t.revision, t.epoch, t.from_step, t.to_step, t.came_in, t.went_out, t.steps,
+        t.duration_us, t.at
     from workflow_executions e join workflow_turns t on t.execution_id = e.id and t.turn = 1,
         generate_series(e.turn + 1, e.turn + $1::integer) n
     where e.session_id = $2::text::uuid
