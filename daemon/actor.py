@@ -87,7 +87,7 @@ SUSPENSION = _Suspension()
 class Actor:
     """The coroutine of one active execution."""
 
-    __slots__ = ("_around", "_coroutine", "idle", "in_hand", "last_used", "mailbox", "standing")
+    __slots__ = ("_around", "_coroutine", "_dropped", "idle", "in_hand", "last_used", "mailbox", "standing")
 
     def __init__(self, standing: Standing, around: Surrounds) -> None:
         self.standing = standing
@@ -96,6 +96,7 @@ class Actor:
         self.idle = False
         self.in_hand: int | None = None  # the message that its turn is about
         self._around = around
+        self._dropped = False
         self._coroutine = self._run()
 
     @property
@@ -122,6 +123,8 @@ class Actor:
 
     def resume(self, told: Outcome | Settled | None = None) -> None:
         """Drive it on until it suspends or ends; `told` is what it waited for."""
+        if self._dropped:  # the outcome of a turn that was under way comes all the same
+            return
         try:
             self._coroutine.send(told)
         except StopIteration:
@@ -131,6 +134,8 @@ class Actor:
 
     def throw(self, error: Exception) -> None:
         """Drive it on with the error of what it waited for."""
+        if self._dropped:
+            return
         try:
             self._coroutine.throw(error)
         except StopIteration:
@@ -140,7 +145,7 @@ class Actor:
 
     def drop(self) -> None:
         """End it where it is; what is not committed did not happen."""
-        self.idle = False
+        self.idle, self._dropped = False, True
         self._coroutine.close()
 
     async def _run(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from daemon.rows import PendingMessage, Signal
-from engine.effects import Effect, Log, Reply, Shown
+from engine.effects import Effect, Log, Shown
 from engine.events import Attachment
 from engine.state import ExecutionState
 from engine.stepper import Failure
@@ -64,12 +66,12 @@ def signalled(signal: Signal, overtaken: bool) -> str:
 def went_out(
     before: ExecutionState,
     wait: Wait | None,
-    replies: tuple[Reply, ...],
-    logs: tuple[Log, ...],
+    replies: int,
+    logs: Sequence[Log],
     failure: Failure | None,
 ) -> str:
     """Return what a turn ended with, as the history's JSON; what is empty is left out: every turn has a row."""
-    data: dict[str, object] = {"replies": len(replies)}
+    data: dict[str, object] = {"replies": replies}
     question = question_of(wait)
     if question is not None:
         old = question_of(before.wait)

@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from daemon.histogram import PlainHistogram
 from daemon.rows import Standstill
 from daemon.version import stepwell_version
 
@@ -60,10 +61,10 @@ class Metrics:
     actors_passivated: Counter
     turns: Counter
     steps: Counter
-    turn_seconds: Histogram
+    turn_seconds: PlainHistogram
     commit_seconds: Histogram
     commit_turns: Histogram
-    wakeup_seconds: Histogram
+    wakeup_seconds: PlainHistogram
     messages_pending: Gauge
     messages_pending_oldest_seconds: Gauge
     notifications: Counter
@@ -142,6 +143,9 @@ def create_metrics() -> Metrics:
     def histogram(name: str, text: str, buckets: tuple[float, ...] = SECONDS) -> Histogram:
         return Histogram(f"stepwell_{name}", text, buckets=buckets, registry=registry)
 
+    def busy(name: str, text: str) -> PlainHistogram:
+        return PlainHistogram(f"stepwell_{name}", text, SECONDS, registry)
+
     metrics = Metrics(
         registry=registry,
         executions=gauge("executions", "Executions by status; very many of one are estimated.", "status"),
@@ -150,10 +154,10 @@ def create_metrics() -> Metrics:
         actors_passivated=counter("actors_passivated_total", "Executions let go back to being a row."),
         turns=counter("turns_total", "Turns committed."),
         steps=counter("steps_total", "Steps run."),
-        turn_seconds=histogram("turn_seconds", "From an event's delivery to the turn's commit."),
+        turn_seconds=busy("turn_seconds", "From an event's delivery to the turn's commit."),
         commit_seconds=histogram("commit_seconds", "One commit of a batch of turns."),
         commit_turns=histogram("commit_turns", "Turns in one commit.", SIZES),
-        wakeup_seconds=histogram("wakeup_seconds", "From a message's insertion to the commit of its replies."),
+        wakeup_seconds=busy("wakeup_seconds", "From a message's insertion to the commit of its replies."),
         messages_pending=gauge("messages_pending", "Messages that nobody has heard yet."),
         messages_pending_oldest_seconds=gauge("messages_pending_oldest_seconds", "Age of the oldest of them."),
         notifications=counter("notifications_total", "Notifications received."),

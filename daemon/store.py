@@ -303,18 +303,9 @@ def _signal(row: asyncpg.Record) -> Signal:
 def _pending(row: asyncpg.Record) -> PendingMessage:
     """Return a row as a message. Clients write attachments: those that cannot be read are left out, so that the
     other messages of the batch are heard, and this one too."""
-    attachments = row["attachments"]
+    message, session, execution, content, attachments, prompt, created_at, now = row
     try:
         attachments = None if attachments is None else msgspec.json.decode(attachments)
     except (ValueError, RecursionError):
         attachments = None
-    return PendingMessage(
-        id=row["id"],
-        session_id=row["session_id"],
-        execution_id=row["execution_id"],
-        content=row["content"],
-        attachments=attachments,
-        prompt_id=row["prompt_id"],
-        created_at=row["created_at"],
-        now=row["now"],
-    )
+    return PendingMessage(message, session, execution, content, attachments, prompt, created_at, now)

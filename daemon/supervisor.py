@@ -35,6 +35,8 @@ from daemon.store import Store
 from daemon.turns import World
 
 PASSED_OVER_MAX = 100_000
+PASSED_OVER_DUE_MAX = 10_000
+EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
 SLICE_MESSAGES = 100
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
@@ -144,6 +146,8 @@ class Supervisor:
         """Have events looked for that came before their wait."""
         if self.events_awaited is not None:
             self.events_awaited.update(names)
+            if len(self.events_awaited) > EVENTS_AWAITED_MAX:
+                self.events_awaited = None
         self.due_bell.ring()
 
     def _refill(self) -> None:
@@ -218,7 +222,8 @@ class Supervisor:
                     await asyncio.sleep(0)
                 actor = self._actors.get(item.id)
                 if actor is None:
-                    self._passed_over_due.add(item.id)
+                    if len(self._passed_over_due) < PASSED_OVER_DUE_MAX:
+                        self._passed_over_due.add(item.id)
                 else:
                     self._use(actor)
                     actor.mailbox.put_due(item)
