@@ -148,7 +148,7 @@ def create_metrics() -> Metrics:
 
     metrics = Metrics(
         registry=registry,
-        executions=gauge("executions", "Executions by status; very many of one are estimated.", "status"),
+        executions=gauge("executions", "Executions by status; many are estimated.", "status"),
         actors=gauge("actors", "Executions held in memory."),
         actors_started=counter("actors_started_total", "Executions brought into memory."),
         actors_passivated=counter("actors_passivated_total", "Executions let go back to being a row."),
