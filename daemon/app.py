@@ -131,7 +131,7 @@ class Daemon:
         )
         return Supervisor(
             self.store,
-            Plans(self.store),
+            Plans(self.store, settings.limits.plans_max),
             self.committer,
             asking,
             World(policy_of(settings), ZoneInfo(settings.scripts.time_zone)),
@@ -351,10 +351,8 @@ class Daemon:
                 self.metrics.messages_pending.set(backlog.pending)
                 self.metrics.messages_pending_oldest_seconds.set(backlog.oldest_seconds or 0.0)
                 self.metrics.set_standstill(await self.operators.measure_signals())
-                counts: dict[str, int] = {}
-                for (status, _), count in (await self.operators.count_executions()).items():
-                    counts[status] = counts.get(status, 0) + count
-                self.metrics.set_executions(counts)
+                counted = await self.operators.count_executions()
+                self.metrics.set_executions({status: count.executions for status, count in counted.items()})
                 self.metrics.requests_in_flight.set(self.requests.in_flight)
                 self.metrics.set_requests(await self.requests.count())
             except Exception as error:

@@ -112,7 +112,7 @@ class Metrics:
         self.events_kept.set(found.events)
         self.schedules_late_seconds.set(found.late_seconds or 0.0)
 
-    def set_executions(self, counts: dict[str, int]) -> None:
+    def set_executions(self, counts: Mapping[Any, int]) -> None:
         """Show how many executions there are in each status; a status without any is 0."""
         for status in get_args(Status):
             self.executions.labels(status=status).set(counts.get(status, 0))
@@ -155,7 +155,7 @@ def create_metrics() -> Metrics:
 
     metrics = Metrics(
         registry=registry,
-        executions=gauge("executions", "Executions by status.", "status"),
+        executions=gauge("executions", "Executions by status; many are estimated.", "status"),
         actors=gauge("actors", "Executions held in memory."),
         partitions=gauge("partitions", "Partitions, of 256, that this daemon owns."),
         actors_started=counter("actors_started_total", "Executions brought into memory."),

@@ -75,6 +75,7 @@ class Limits(Section, frozen=True):
 
     actors_max: Count = 20_000
     idle_seconds_max: Seconds = 300.0
+    plans_max: Count = 500
     steps_per_turn_max: Count = STEPS_PER_TURN_MAX
     call_depth_max: Count = CALL_DEPTH_MAX
     state_bytes_max: Count = STATE_BYTES_MAX

@@ -37,6 +37,8 @@ from daemon.turns import World
 
 PASSED_OVER_MAX = 10_000
 SLICE_SECONDS = 0.005  # of handing out, until others have their turn
+PASSED_OVER_DUE_MAX = 10_000
+EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
 log = structlog.get_logger(__name__)
@@ -167,6 +169,8 @@ class Supervisor:
         """Have events looked for that came before their wait."""
         if self.events_awaited is not None:
             self.events_awaited.update(names)
+            if len(self.events_awaited) > EVENTS_AWAITED_MAX:
+                self.events_awaited = None
         self.due_bell.ring()
 
     def _refill(self) -> None:
@@ -258,7 +262,8 @@ class Supervisor:
                     until = perf_counter() + SLICE_SECONDS
                 actor = self._actors.get(item.id)
                 if actor is None:
-                    self._passed_over_due.add(item.id)
+                    if len(self._passed_over_due) < PASSED_OVER_DUE_MAX:
+                        self._passed_over_due.add(item.id)
                 else:
                     self._use(actor)
                     actor.mailbox.put_due(item)

@@ -124,6 +124,36 @@ begin
 end
 $$;
 
+-- The names that both an early event and a wait have. Each index is entered at the next name of the other, so it costs
+-- what the fewer of the two cost, however many wait for something else.
+create function workflow_awaited_early() returns text[]
+    stable language plpgsql set search_path from current
+as $$
+declare
+    names text[] := '{}';
+    early text;
+    awaited text := '';
+begin
+    loop
+        if awaited = early then
+            names := names || awaited;
+            select lower(btrim(e.event_name)) into early from workflow_events e
+            where e.stage = 'early' and not e.processed and lower(btrim(e.event_name)) > awaited
+            order by lower(btrim(e.event_name)) limit 1;
+        else
+            select lower(btrim(e.event_name)) into early from workflow_events e
+            where e.stage = 'early' and not e.processed and lower(btrim(e.event_name)) >= awaited
+            order by lower(btrim(e.event_name)) limit 1;
+        end if;
+        exit when not found;
+        select w.event_name into awaited from workflow_event_waits w where w.event_name >= early
+        order by w.event_name limit 1;
+        exit when not found;
+    end loop;
+    return names;
+end
+$$;
+
 -- Hands out events: those that nobody has looked at, and earlier ones of the given names (null: of all that are waited for).
 create function workflow_tell_events(names text[]) returns integer
     volatile security definer language plpgsql set search_path from current
@@ -142,7 +172,7 @@ begin
     -- One at a time, or two who do not see each other's work could both find nobody. It is held for this statement only.
     perform pg_advisory_xact_lock(workflow_lock_class(), 1000);
     if wanted is null then
-        wanted := array(select distinct w.event_name from workflow_event_waits w);
+        wanted := workflow_awaited_early();
     end if;
     found_events := array(
         select e.id from workflow_events e where e.stage in ('new', 'back') and not e.processed order by e.published_at, e.id limit 1000
