@@ -22,6 +22,7 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
+from daemon.gauges import keep_gauges
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
@@ -51,7 +52,6 @@ from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 
-METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
 IDLE_POLL_SECONDS = 0.002
 
@@ -264,7 +264,7 @@ class Daemon:
             "sources": self.sources.run,
             "requests": self.requests.run,
             "retention": self.retention.run,
-            "gauges": self._measure,
+            "gauges": lambda: keep_gauges(self),
             "lag": lambda: measure_loop_lag(self.metrics),
             "readiness": self._watch_readiness,
         }
@@ -338,26 +338,6 @@ class Daemon:
             self.readiness.clear("start")
             self.readiness.notes = self.pressure.notes
             await asyncio.sleep(READINESS_SECONDS)
-
-    async def _measure(self) -> None:
-        """Keep the gauges that only the database knows."""
-        while True:
-            self.metrics.actors.set(self.supervisor.present_count)
-            self.metrics.partitions.set(len(self.partitions.owned))
-            pool = self.connections.asking
-            self.metrics.set_pool(size=pool.get_size(), idle=pool.get_idle_size(), maximum=pool.get_max_size())
-            try:
-                backlog = await self.operators.measure_messages()
-                self.metrics.messages_pending.set(backlog.pending)
-                self.metrics.messages_pending_oldest_seconds.set(backlog.oldest_seconds or 0.0)
-                self.metrics.set_standstill(await self.operators.measure_signals())
-                counted = await self.operators.count_executions()
-                self.metrics.set_executions({status: count.executions for status, count in counted.items()})
-                self.metrics.requests_in_flight.set(self.requests.in_flight)
-                self.metrics.set_requests(await self.requests.count())
-            except Exception as error:
-                log.debug("gauges_not_read", error=str(error))
-            await asyncio.sleep(METRICS_SECONDS)
 
 
 @asynccontextmanager

@@ -75,8 +75,7 @@ class Supervisor:
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
         self._named: set[int] | None = set()
-        self._more = self.short_of_room = False
-        self.overflowed = False  # a mailbox was full since somebody looked here
+        self._more = self.short_of_room = self.overflowed = False  # a mailbox was full since somebody looked here
         self.messages_bell = Bell()
         self.due_bell = Bell()
         self.requests_bell = Bell()  # a commit of ours made requests
@@ -386,16 +385,9 @@ class Supervisor:
     async def _let_go_ended(self) -> None:
         """Let go direct-mode actors whose execution was cancelled: nothing else would ever wake them."""
         direct = [a for a in self._actors.values() if a.standing.direct and a.idle]
-        if not direct:
-            return
-        try:
-            rows = {row.id: row for row in await self._store.load_executions([a.id for a in direct])}
-        except Exception as error:  # it is looked at again, and an error here must not end the actors
-            log.info("direct_executions_not_checked", error=str(error) or type(error).__name__)
-            return
+        live = await self._loading.still_live([a.id for a in direct]) if direct else frozenset()
         for actor in direct:
-            row = rows.get(actor.id)
-            if (row is None or row.status not in ("running", "waiting")) and actor.idle:
+            if actor.id not in live and actor.idle:
                 self._leave(actor)
 
 

@@ -30,7 +30,7 @@ def newer_migrations() -> tuple[Migration, ...]:
 
 def become_newer() -> None:
     """Be that version from now on."""
-    daemon.migrations.migrations = newer_migrations  # type: ignore[attr-defined]
+    daemon.migrations.migrations = newer_migrations  # type: ignore[attr-defined, assignment]
     daemon.owner.stepwell_version = lambda: VERSION  # type: ignore[attr-defined]
     engine.state.CHECKPOINT_VERSION += 1
 

@@ -20,7 +20,7 @@ from daemon.migrations import Connection
 from daemon.rows import LoadedExecution
 from daemon.statements import query
 from daemon.store import Store, session_settings
-from daemon.store_turns import arguments_of_turn, arrays_of_turns
+from daemon.store_turns import arguments_of_turn, columns_of_turns
 from tests.sql.statements import HOT, OPERATOR, SELDOM
 from tests.sql.world import close_store, deploy, open_store, turn_of
 
@@ -150,7 +150,7 @@ def arguments_of_turns(one: LoadedExecution, loaded: list[LoadedExecution], mess
         "call_tool": ("public.crowd_tool", "[1]", one.session_id, one.id, ZERO),
         "clear_schedule": (ZERO, "ticket.bas"),
         "commit_turn": arguments_of_turn(turn, "d1"),
-        "commit_turns": arrays_of_turns(batch, "d1"),
+        "commit_turns": columns_of_turns(sorted(batch, key=lambda turn: turn.execution_id), "d1"),
         "find_turn_outcome": (one.id, 1, "d1"),
         "fire_trigger": (one.id, "go", "{}"),
         "get_bot_memory": (ZERO, "k1"),
