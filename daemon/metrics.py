@@ -156,8 +156,6 @@ def create_metrics() -> Metrics:
     metrics = Metrics(
         registry=registry,
         executions=gauge("executions", "Executions by status; many are estimated.", "status"),
-        actors=gauge("actors", "Executions held in memory."),
-        partitions=gauge("partitions", "Partitions, of 256, that this daemon owns."),
         actors_started=counter("actors_started_total", "Executions brought into memory."),
         actors_passivated=counter("actors_passivated_total", "Executions let go back to being a row."),
         turns=counter("turns_total", "Turns committed."),
@@ -177,7 +175,7 @@ def create_metrics() -> Metrics:
         llm_tokens=counter("llm_tokens_total", "Tokens that language models counted, by model.", "kind", "model"),
         requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
-        **_standing_still(gauge),
+        **_plain_gauges(gauge),
         **_in_hand(gauge, counter),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
         **_retention(counter, gauge),
@@ -186,10 +184,12 @@ def create_metrics() -> Metrics:
     return metrics
 
 
-def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
+def _plain_gauges(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
     return {
         name: gauge(name, text)
         for name, text in (
+            ("actors", "Executions held in memory."),
+            ("partitions", "Partitions, of 256, that this daemon owns."),
             ("messages_pending", "Messages that nobody has heard yet."),
             ("messages_pending_oldest_seconds", "Age of the oldest of them."),
             ("requests_in_flight", "Requests that this daemon has under way."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from daemon.actor import Actor
 from daemon.rows import PendingMessage
 from tests.daemon.conversing import chatting, until
 
@@ -27,17 +28,18 @@ async def test_an_actor_sleeps_until_its_mailbox_has_something_and_ends_when_tol
 
 
 async def test_f7_conversations_go_on_when_the_supervisor_had_to_start_anew(database: str) -> None:
-    async with chatting(database, limits__idle_seconds_max=0.1) as chat:
-        session, execution = await chat.start("echo.bas")
+    async with chatting(database, limits__idle_seconds_max=0.4) as chat:
         supervisor = chat.daemon.supervisor
-        actor = supervisor._actors[execution]
-        passivate_idle = supervisor._passivate_idle
+        passivate_idle, dropped = supervisor._passivate_idle, list[Actor]()
 
         def fail() -> None:
-            supervisor._passivate_idle = passivate_idle  # type: ignore[method-assign]
-            raise ZeroDivisionError("a mistake of ours")
+            dropped.extend(supervisor._actors.values())
+            if dropped:
+                supervisor._passivate_idle = passivate_idle  # type: ignore[method-assign]
+                raise ZeroDivisionError("a mistake of ours")
 
         supervisor._passivate_idle = fail  # type: ignore[method-assign]
-        await until(lambda: actor._dropped)
-        actor.resume()  # an outcome on its way
+        session, _ = await chat.start("echo.bas")
+        await until(lambda: bool(dropped) and dropped[0]._dropped)
+        dropped[0].resume()  # an outcome on its way
         assert await chat.say(session, "still there") == ["you said still there"]
