@@ -37,6 +37,7 @@ from daemon.cues import (
     cue_of_signal,
     now_of,
 )
+from daemon.fairness import lane_of
 from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
 from daemon.turns import Asks, Ran, Running, World
@@ -87,7 +88,7 @@ SUSPENSION = _Suspension()
 class Actor:
     """The coroutine of one active execution."""
 
-    __slots__ = ("_around", "_coroutine", "idle", "in_hand", "last_used", "mailbox", "standing")
+    __slots__ = ("_around", "_coroutine", "_dropped", "idle", "in_hand", "last_used", "mailbox", "standing")
 
     def __init__(self, standing: Standing, around: Surrounds) -> None:
         self.standing = standing
@@ -96,6 +97,7 @@ class Actor:
         self.idle = False
         self.in_hand: int | None = None  # the message that its turn is about
         self._around = around
+        self._dropped = False
         self._coroutine = self._run()
 
     @property
@@ -122,6 +124,8 @@ class Actor:
 
     def resume(self, told: Outcome | Settled | None = None) -> None:
         """Drive it on until it suspends or ends; `told` is what it waited for."""
+        if self._dropped:  # the outcome of a turn that was under way comes all the same
+            return
         try:
             self._coroutine.send(told)
         except StopIteration:
@@ -131,6 +135,8 @@ class Actor:
 
     def throw(self, error: Exception) -> None:
         """Drive it on with the error of what it waited for."""
+        if self._dropped:
+            return
         try:
             self._coroutine.throw(error)
         except StopIteration:
@@ -140,7 +146,7 @@ class Actor:
 
     def drop(self) -> None:
         """End it where it is; what is not committed did not happen."""
-        self.idle = False
+        self.idle, self._dropped = False, True
         self._coroutine.close()
 
     async def _run(self) -> None:
@@ -201,7 +207,7 @@ class Actor:
         outcome: Outcome
         if type(begun) is Ran:
             ran = begun
-            around.committer.commit(ran.turn, self.resume)
+            around.committer.commit(ran.turn, self.resume, lane_of(self.standing.row))
             outcome = await SUSPENSION
         else:
             around.at_length(self, self._finish(running, cue))
@@ -230,7 +236,7 @@ class Actor:
         begun = await running.go_through()
         if isinstance(begun, Asks):
             return await around.asking.run(begun, lambda: self._running(cue))
-        return begun, await around.committer.settle(begun.turn)
+        return begun, await around.committer.settle(begun.turn, lane_of(self.standing.row))
 
     def _become(self, cue: Cue, ran: Ran) -> None:
         """Take over what the commit made true."""
@@ -256,6 +262,9 @@ class Actor:
             around.look_again(before.row.session_id)
         if turn.wake_at is not None:
             around.due_in((turn.wake_at - now_of(cue)).total_seconds())
+        if (self.mailbox.overflowed or self.mailbox.more) and not self.mailbox.messages:
+            self.mailbox.more = False
+            around.look_again(before.row.session_id)
         if self.mailbox.overflowed and not self.mailbox.messages:
             self.mailbox.overflowed = False
             around.refill()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
+
+import msgspec
 
 from daemon.rows import DueExecution, LoadedExecution, PendingMessage, Signal, Status
 from daemon.signals import event_of
@@ -15,8 +16,7 @@ from engine.state import ExecutionState
 from engine.waits import deadline_of, parts_of, question_of
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """Where an execution stands between two turns: what its actor holds in memory. `row` is the row it was
     loaded from, for what never changes of it; its `state_json` is dropped, `state` is that."""
 
@@ -51,22 +51,19 @@ class Standing:
 # ── what makes a turn begin ────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """A message for the open question."""
 
     message: PendingMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Misdirected:
+class Misdirected(msgspec.Struct, frozen=True):
     """A message that answers a question which is no longer open: consumed without being heard."""
 
     message: PendingMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Signalled:
+class Signalled(msgspec.Struct, frozen=True):
     """A signal that the execution waits for: `event` is what it tells the script."""
 
     signal: Signal
@@ -78,8 +75,7 @@ class Signalled:
         return self.signal.now
 
 
-@dataclass(frozen=True, slots=True)
-class Overtaken:
+class Overtaken(msgspec.Struct, frozen=True):
     """A signal that nothing waits for any more: consumed without being heard."""
 
     signal: Signal
@@ -90,15 +86,13 @@ class Overtaken:
         return self.signal.now
 
 
-@dataclass(frozen=True, slots=True)
-class Elapsed:
+class Elapsed(msgspec.Struct, frozen=True):
     """The deadline of the wait has passed on the database's clock."""
 
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(msgspec.Struct, frozen=True):
     """The execution is to run, or to look again at what it waits for: a start, a resume, a retry."""
 
     now: datetime

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from daemon.rows import PendingMessage, Signal
-from engine.effects import Effect, Log, Reply, Shown
+from engine.effects import Effect, Log, Shown
 from engine.events import Attachment
 from engine.state import ExecutionState
 from engine.stepper import Failure
@@ -64,8 +66,8 @@ def signalled(signal: Signal, overtaken: bool) -> str:
 def went_out(
     before: ExecutionState,
     wait: Wait | None,
-    replies: tuple[Reply, ...],
-    logs: tuple[Log, ...],
+    replies: int,
+    logs: Sequence[Log],
     failure: Failure | None,
 ) -> str:
     """Return what a turn ended with, as the history's JSON."""
@@ -84,10 +86,10 @@ def went_out(
             "deadline": question.deadline.isoformat() if question.deadline else None,
         }
     data: dict[str, object] = {
-        "replies": len(replies),
+        "replies": replies,
         "prompt": prompt,
         "asked_again": again,
-        "log": [{"level": line.level, "text": line.text} for line in logs],
+        "log": [{"level": line.level, "text": line.text} for line in logs] if logs else [],
         "failure": None,
     }
     if failure is not None:

@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from daemon.histogram import PlainHistogram
 from daemon.rows import Standstill
 from daemon.version import stepwell_version
 
@@ -60,10 +61,14 @@ class Metrics:
     actors_passivated: Counter
     turns: Counter
     steps: Counter
-    turn_seconds: Histogram
+    turn_seconds: PlainHistogram
     commit_seconds: Histogram
     commit_turns: Histogram
-    wakeup_seconds: Histogram
+    wakeup_seconds: PlainHistogram
+    messages_held: Gauge
+    turns_pending: Gauge
+    backpressure: Gauge
+    backpressure_seconds: Counter
     messages_pending: Gauge
     messages_pending_oldest_seconds: Gauge
     notifications: Counter
@@ -142,6 +147,9 @@ def create_metrics() -> Metrics:
     def histogram(name: str, text: str, buckets: tuple[float, ...] = SECONDS) -> Histogram:
         return Histogram(f"stepwell_{name}", text, buckets=buckets, registry=registry)
 
+    def busy(name: str, text: str) -> PlainHistogram:
+        return PlainHistogram(f"stepwell_{name}", text, SECONDS, registry)
+
     metrics = Metrics(
         registry=registry,
         executions=gauge("executions", "Executions by status.", "status"),
@@ -150,10 +158,10 @@ def create_metrics() -> Metrics:
         actors_passivated=counter("actors_passivated_total", "Executions let go back to being a row."),
         turns=counter("turns_total", "Turns committed."),
         steps=counter("steps_total", "Steps run."),
-        turn_seconds=histogram("turn_seconds", "From an event's delivery to the turn's commit."),
+        turn_seconds=busy("turn_seconds", "From an event's delivery to the turn's commit."),
         commit_seconds=histogram("commit_seconds", "One commit of a batch of turns."),
         commit_turns=histogram("commit_turns", "Turns in one commit.", SIZES),
-        wakeup_seconds=histogram("wakeup_seconds", "From a message's insertion to the commit of its replies."),
+        wakeup_seconds=busy("wakeup_seconds", "From a message's insertion to the commit of its replies."),
         messages_pending=gauge("messages_pending", "Messages that nobody has heard yet."),
         messages_pending_oldest_seconds=gauge("messages_pending_oldest_seconds", "Age of the oldest of them."),
         notifications=counter("notifications_total", "Notifications received."),
@@ -168,6 +176,7 @@ def create_metrics() -> Metrics:
         requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
         **_standing_still(gauge),
+        **_in_hand(gauge, counter),
         requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
     )
@@ -187,6 +196,16 @@ def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
     }
 
 
+def _in_hand(gauge: Callable[..., Gauge], counter: Callable[..., Counter]) -> dict[str, Any]:
+    paused = "1 while nothing is read, because so many turns or messages are in hand."
+    return {
+        "messages_held": gauge("messages_held", "Messages and signals in memory."),
+        "turns_pending": gauge("turns_pending", "Turns that wait for their commit."),
+        "backpressure": gauge("backpressure", paused, "reason"),
+        "backpressure_seconds": counter("backpressure_seconds_total", "Seconds in which nothing was read.", "reason"),
+    }
+
+
 def _begin_at_zero(metrics: Metrics) -> None:
     """Show every label's series from the start: a rate needs the 0 before the first 1."""
     metrics.set_executions({})
@@ -198,6 +217,9 @@ def _begin_at_zero(metrics: Metrics) -> None:
         metrics.errors.labels(kind=kind)
     for outcome in ("answered", "again", "refused"):
         metrics.llm_attempts.labels(outcome=outcome)
+    for reason in ("turns", "messages"):
+        metrics.backpressure.labels(reason=reason)
+        metrics.backpressure_seconds.labels(reason=reason)
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
 

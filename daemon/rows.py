@@ -1,4 +1,7 @@
-"""What the daemon reads from and writes to the database, as values: the border between store and actors."""
+"""What the daemon reads from and writes to the database, as values: the border between store and actors.
+
+Those of the busy path are msgspec's structures, which are made in a tenth of the time that a frozen dataclass takes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+import msgspec
+
 from engine.effects import Reply, Request
 from engine.steps import Declaration
 from engine.values import Value
@@ -14,9 +19,9 @@ from engine.values import Value
 Status = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
 
 
-@dataclass(frozen=True, slots=True)
-class PendingMessage:
-    """A message row that an execution hears next; `now` is the database's clock when it was read."""
+class PendingMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message row that an execution hears next; `now` is the database's clock when it was read, `lane` stands for
+    the script of a bot that it came for."""
 
     id: int
     session_id: UUID
@@ -26,10 +31,10 @@ class PendingMessage:
     prompt_id: str | None
     created_at: datetime
     now: datetime
+    lane: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True, gc=False):
     """An event on its way to one execution, as a row. `kind` is completed, failed, event or child.
 
     `number` is that of the request, the child or the wait for an event; `name` the event's name, the child's status
@@ -66,8 +71,7 @@ class Extras:
     result_json: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DueExecution:
+class DueExecution(msgspec.Struct, frozen=True, gc=False):
     """An execution whose `wake_at` has come: a start, a timer, a resume or a retry."""
 
     id: UUID
@@ -92,8 +96,7 @@ class LoadedExecution:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """One turn, ready to commit: everything that becomes true together, fenced by `revision`."""
 
     execution_id: UUID

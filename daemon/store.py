@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from daemon.crowd import Care
 from daemon.migrations import Connection, check_schema_name
 from daemon.rows import DeployedScript, DueExecution, LoadedExecution, PendingMessage, Signal, StoredPlan, Turn
 from daemon.statements import query
@@ -113,6 +114,16 @@ class Store:
         narrowed = None if partitions is None else list(partitions)
         rows = await self._lanes.fetch(query("fetch_messages"), self.owner, list(held), limit, narrowed)
         return [_pending(row) for row in rows]
+
+    async def fetch_fairly(
+        self, held: Collection[int], limit: int, partitions: Collection[int] | None, care: Care
+    ) -> tuple[list[PendingMessage], bool]:
+        """Return messages as fetch_messages does, of each session and each lane a few, however long they are; and
+        whether there are more."""
+        narrowed = None if partitions is None else list(partitions)
+        with_care = (list(care.thick), care.start, list(care.left_out))
+        rows = await self._lanes.fetch(query("fetch_fairly"), self.owner, list(held), limit, narrowed, *with_care)
+        return [_pending(row) for row in rows if row["id"] is not None], rows[0]["cut"]
 
     async def fetch_signals(self, held: Collection[int], limit: int) -> list[Signal]:
         """Return signals to executions that may run, oldest first, without those held in memory."""
@@ -327,18 +338,9 @@ def _signal(row: asyncpg.Record) -> Signal:
 def _pending(row: asyncpg.Record) -> PendingMessage:
     """Return a row as a message. Clients write attachments: those that cannot be read are left out, so that the
     other messages of the batch are heard, and this one too."""
-    attachments = row["attachments"]
+    message, session, execution, content, attachments, prompt, created_at, now, lane, *_ = row
     try:
         attachments = None if attachments is None else msgspec.json.decode(attachments)
     except (ValueError, RecursionError):
         attachments = None
-    return PendingMessage(
-        id=row["id"],
-        session_id=row["session_id"],
-        execution_id=row["execution_id"],
-        content=row["content"],
-        attachments=attachments,
-        prompt_id=row["prompt_id"],
-        created_at=row["created_at"],
-        now=row["now"],
-    )
+    return PendingMessage(message, session, execution, content, attachments, prompt, created_at, now, lane)

@@ -6,9 +6,8 @@ true when it is committed, all of it or none.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
 from time import perf_counter_ns
@@ -16,10 +15,13 @@ from typing import TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from daemon import history
 from daemon.cues import Begun, Cue, Elapsed, Heard, Misdirected, Overtaken, Signalled, Standing, now_of
+from daemon.fairness import Slices, lane_of
 from daemon.history import attachments_of, went_out
-from daemon.rows import LoadedExecution, Signal, Status, Turn
+from daemon.rows import Extras, LoadedExecution, Signal, Status, Turn
 from daemon.signals import extras_of
 from engine.beginning import begin
 from engine.effects import Effect, Log, Query, Reply, Request, Shown
@@ -31,7 +33,7 @@ from engine.policy import Policy
 from engine.state import ExecutionState, StateTooLarge, decode_state, encode_state
 from engine.stepper import Continue, Done, Failure, StepResult, advance, deliver
 from engine.values import Value
-from engine.waits import deadline_of, kind_of
+from engine.waits import ForMessage, Wait, deadline_of, kind_of
 
 SESSIONS_KEPT_MAX = 4_096  # whose ids are at hand as text
 
@@ -54,14 +56,15 @@ def standing_of(loaded: LoadedExecution, plan: Plan, given: Mapping[str, Value] 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What every turn of this daemon is given: the limits and manners of scripts, and the zone of their dates."""
+    """What every turn of this daemon is given: the limits and manners of scripts, the zone of their dates, and where
+    the long ones wait for their next slice."""
 
     policy: Policy
     zone: ZoneInfo
+    slices: Slices = field(default_factory=Slices)
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True):
     """A turn that is over: the row to commit, where the execution stands once it is, the lines to log."""
 
     turn: Turn
@@ -122,7 +125,7 @@ class Running:
         while isinstance(result, Continue):
             if result.query is not None:
                 return Asks(self)
-            await asyncio.sleep(0)  # an endless loop must not starve the other conversations
+            await self.world.slices.wait(lane_of(self.standing.row))  # an endless loop must not starve the others
             result = self._slice(result.state)
         assert result is not None
         return self._finish(result)
@@ -136,7 +139,7 @@ class Running:
         result = self.result
         while isinstance(result, Continue):
             if result.query is None:
-                await asyncio.sleep(0)
+                await self.world.slices.wait(lane_of(self.standing.row))
                 result = self._slice(result.state)
             else:
                 result = self._slice(deliver(result.state, await ask(result.query, self.standing.row)))
@@ -210,16 +213,21 @@ class Running:
     def _ran(self, state: ExecutionState, text: str, status: Status, failure: Failure | None) -> Ran:
         before = self.standing
         wait = state.wait if status == "waiting" else None
-        result = self.result.value if isinstance(self.result, Done) and failure is None else None
-        requests = tuple([e for e in self.effects if isinstance(e, Request)])
-        waits = state.waits if status == "waiting" else ()
-        extras = extras_of(before.state.waits, waits, signal_of(self.cue), requests, result)
-        replies = tuple([e for e in self.effects if isinstance(e, Reply)])
-        logs = tuple([e for e in self.effects if isinstance(e, Log)])
+        replies: list[Reply] = []
+        logs: list[Log] = []
+        requests: list[Request] = []
+        for effect in self.effects:
+            if type(effect) is Reply:
+                replies.append(effect)
+            elif type(effect) is Log:
+                logs.append(effect)
+            elif type(effect) is Request:
+                requests.append(effect)
+        number = before.turn + 1
         turn = Turn(
-            execution_id=before.id,
+            execution_id=before.row.id,
             revision=before.revision,
-            number=before.turn + 1,
+            number=number,
             session_id=before.row.session_id,
             state_json=text,
             current_step=state.current_step,
@@ -228,16 +236,28 @@ class Running:
             wait_kind=kind_of(wait),
             wake_at=deadline_of(wait),
             consumed=consumed_by(self.cue),
-            replies=replies,
+            replies=tuple(replies),
             came_in=came_in(self.cue, before, self.effects),
-            went_out=went_out(before.state, wait, replies, logs, failure),
+            went_out=went_out(before.state, wait, len(replies), logs, failure),
             problem=str(failure) if failure else None,
             steps=self.steps,
             duration_us=(perf_counter_ns() - self.started) // 1000,
-            extras=extras,
+            extras=self._extras(state, wait, requests, failure),
         )
-        after = Standing(before.row, before.plan, state, before.revision + 1, before.turn + 1, status)
-        return Ran(turn, after, logs, failure, self.started)
+        after = Standing(before.row, before.plan, state, before.revision + 1, number, status)
+        return Ran(turn, after, tuple(logs), failure, self.started)
+
+    def _extras(
+        self, state: ExecutionState, wait: Wait | None, requests: list[Request], failure: Failure | None
+    ) -> Extras | None:
+        """Return what the turn writes besides; nothing, where an answer was heard and the next question is asked."""
+        before = self.standing.state
+        asked = type(before.wait) is ForMessage and len(before.frames) == 1
+        if asked and type(self.cue) is Heard and type(wait) is ForMessage and not requests and len(state.frames) == 1:
+            return None
+        result = self.result.value if isinstance(self.result, Done) and failure is None else None
+        waits = state.waits if wait is not None else ()
+        return extras_of(before.waits, waits, signal_of(self.cue), tuple(requests), result)
 
 
 def start_failed(loaded: LoadedExecution, plan: Plan, error: ScriptError) -> Turn:
@@ -258,7 +278,7 @@ def start_failed(loaded: LoadedExecution, plan: Plan, error: ScriptError) -> Tur
         consumed=(),
         replies=(),
         came_in=history.START,
-        went_out=went_out(state, None, (), (), failure),
+        went_out=went_out(state, None, 0, (), failure),
         problem=str(failure),
         steps=0,
         duration_us=0,

@@ -13,6 +13,12 @@ create function workflow_partition(key uuid) returns smallint
 comment on function workflow_partition(uuid) is
     'The share, 0 to 255, that a session (or an execution without one) belongs to. It is stored, so it never changes.';
 
+create function workflow_lane(bot uuid, script text) returns integer
+    immutable parallel safe language sql
+    return (uuid_hash(coalesce(bot, '00000000-0000-0000-0000-000000000000')) # hashtext(coalesce(script, ''))) & 2147483647;
+comment on function workflow_lane(uuid, text) is
+    'The lane of a script of a bot: a number from 0 on. What is many in one lane does not delay the other lanes.';
+
 do $$
 begin
     if to_regclass(quote_ident(current_schema()) || '.workflow_executions') is null then
@@ -127,11 +133,13 @@ create table workflow_messages (
     prompt_id text,
     bot_id uuid,
     created_at timestamptz not null,
-    partition smallint not null
+    partition smallint not null,
+    lane integer not null default 0
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 comment on table workflow_messages is
     'What users said and no HEAR has heard yet: the turn that hears a message deletes it, in its own commit.';
-create index workflow_messages_partition on workflow_messages (partition, id);
+comment on column workflow_messages.lane is 'workflow_lane of who heard the session when it came; 0: nobody did';
+create index workflow_messages_lane on workflow_messages (partition, lane, session_id, id);
 create index workflow_messages_session on workflow_messages (session_id, id);
 
 create table workflow_message_ids (

@@ -250,7 +250,7 @@ async def test_f45_a_checkpoint_of_a_newer_engine_is_left_alone(database: str) -
         session, execution = await chat.start("ticket.bas")
         other, _ = await chat.start("ticket.bas")
         chat.daemon.supervisor.let_go_all()
-        update = "update workflow_executions set state_json = replace(state_json, '\"version\":1', '\"version\":9')"
+        update = "update workflow_executions set state_json = replace(state_json, '\"version\":2', '\"version\":9')"
         await fetch(database, f"{update} where id = $1", execution)
         before = await chat.show(execution)
         await chat.clients.send(session, "hello")
@@ -392,3 +392,20 @@ async def test_f58_nothing_is_left_in_memory(database: str) -> None:
         await until(lambda: not supervisor.present)
         assert not supervisor.held and not supervisor.held_due
         assert chat.daemon.committer.idle
+
+
+async def test_f7_conversations_go_on_when_the_supervisor_had_to_start_anew(database: str) -> None:
+    async with chatting(database, limits__idle_seconds_max=0.1) as chat:
+        session, execution = await chat.start("echo.bas")
+        supervisor = chat.daemon.supervisor
+        actor = supervisor._actors[execution]
+        passivate_idle = supervisor._passivate_idle
+
+        def fail() -> None:
+            supervisor._passivate_idle = passivate_idle  # type: ignore[method-assign]
+            raise ZeroDivisionError("a mistake of ours")
+
+        supervisor._passivate_idle = fail  # type: ignore[method-assign]
+        await until(lambda: actor._dropped)
+        actor.resume()  # an outcome on its way
+        assert await chat.say(session, "still there") == ["you said still there"]
