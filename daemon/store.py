@@ -48,6 +48,7 @@ async def open_pool(
     nothing behind in it. A transaction, in which tools run that might, resets its own. The server ends one that
     says nothing for `transaction_idle_seconds_max`, if that is not 0. With `by_index` no statement reads a whole
     table that has an index for it: tables that are empty one moment and full the next have no statistics that hold.
+    What scripts ask (tools, data keywords) is planned as usual.
     Raises BadSchemaName besides what connecting raises.
     """
     return await asyncpg.create_pool(

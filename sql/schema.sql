@@ -527,89 +527,91 @@ as $$
 declare
     limit_characters integer;
     hearer record;
-    bot uuid;
-    script text;
 begin
-    -- Every message of every user comes through here. Each query costs it as much as its row, so what is rare is asked for
-    -- only where it is needed, by an IF of its own: an expression with a query in it is a query, whatever stands before it.
-    -- And what is not rare calls no function with a search_path of its own, which costs as much as a small query.
-    if new.session_id is null then
-        raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
-            hint = 'It is the session whose script hears the message.';
-    end if;
-    if new.attachments is not null then
-        perform workflow_check_attachments(new.attachments);
-        new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
-    end if;
-    if new.content is null and new.attachments is null then
-        raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
-            hint = 'An empty text is content; null is not.';
-    end if;
-    new.content := coalesce(new.content, '');
-    if length(new.content) > 1000 then
+    new.created_at := coalesce(new.created_at, workflow_now());
+    new.partition := workflow_partition(new.session_id);
+    -- Every message of every user comes through here, and each query, and each function with a search_path of its own,
+    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single
+    -- one, which tells its lane. A table without a page never had a row: no role is held to a bot.
+    if new.session_id is null or new.content is null or length(new.content) > 1000 or new.attachments is not null
+        or new.external_id is not null or new.execution_id is not null or new.prompt_id is not null
+        or pg_relation_size('workflow_bot_roles') > 0
+    then
+        if new.session_id is null then
+            raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
+                hint = 'It is the session whose script hears the message.';
+        end if;
+        if new.attachments is not null then
+            perform workflow_check_attachments(new.attachments);
+            new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
+        end if;
+        if new.content is null and new.attachments is null then
+            raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
+                hint = 'An empty text is content; null is not.';
+        end if;
+        new.content := coalesce(new.content, '');
         select s.value into limit_characters from workflow_settings s where s.key = 'message_characters_max';
         if length(new.content) > limit_characters then
             raise exception using errcode = 'SW001',
                 message = format('The message has %s characters; at most %s are accepted.', length(new.content), limit_characters),
                 hint = 'Shorten it, send it as an attachment, or raise message_characters_max in workflow_settings.';
         end if;
-    end if;
-    new.created_at := coalesce(new.created_at, workflow_now());
-    new.partition := workflow_partition(new.session_id);
 
-    if new.external_id is not null then
-        if exists (select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id) then
+        if new.external_id is not null and exists (
+            select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id
+        ) then
             return null;
         end if;
-    end if;
-    if new.prompt_id is not null and new.execution_id is null then
-        new.execution_id := workflow_asker(new.session_id, new.prompt_id);
-        if new.execution_id is null then
-            raise exception using errcode = 'SW012',
-                message = format('The question %L is not open in this session.', new.prompt_id),
-                hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
+        if new.prompt_id is not null and new.execution_id is null then
+            new.execution_id := workflow_asker(new.session_id, new.prompt_id);
+            if new.execution_id is null then
+                raise exception using errcode = 'SW012',
+                    message = format('The question %L is not open in this session.', new.prompt_id),
+                    hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
+            end if;
         end if;
-    end if;
-    if new.execution_id is null then
-        select e.bot_id, e.script_path into bot, script from workflow_executions e
-        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
-        order by e.start_order desc limit 1;
-    else
-        select e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
-        if not found or hearer.session_id is distinct from new.session_id or hearer.status not in ('running', 'waiting', 'paused') then
+        if new.execution_id is null then
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
+            where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+            order by e.start_order desc limit 1;
+        else
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
+        end if;
+        if new.execution_id is not null and (
+            hearer.id is null or hearer.session_id is distinct from new.session_id
+            or hearer.status not in ('running', 'waiting', 'paused')
+        ) then
             raise exception using errcode = 'SW011',
                 message = format('Execution %s cannot hear this message: it has ended or is not of session %s.', new.execution_id, new.session_id),
                 hint = 'Leave execution_id out to address whatever the session runs now.';
         end if;
-        bot := hearer.bot_id;
-        script := hearer.script_path;
-    end if;
-    if script is not null then
-        new.lane := workflow_lane(bot, script);
-    end if;
-    if new.bot_id is null then
-        new.bot_id := bot;
-    end if;
-    if pg_relation_size('workflow_bot_roles') = 0 then
-        null;  -- the table never had a row, so nobody is held to a bot
-    elsif exists (select from workflow_bot_roles) then
-        if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
-            new.bot_id := (workflow_bots_of_caller())[1];
+        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
+        if exists (select from workflow_bot_roles) then
+            if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
+                new.bot_id := (workflow_bots_of_caller())[1];
+            end if;
+            perform workflow_check_bot(new.bot_id);
+            if hearer.id is not null then
+                perform workflow_check_bot(hearer.bot_id);
+            end if;
         end if;
-        perform workflow_check_bot(new.bot_id);
-        if bot is not null then
-            perform workflow_check_bot(bot);
-        end if;
-    end if;
 
-    if new.external_id is not null then
-        insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
-        values (new.session_id, new.external_id, coalesce(new.execution_id, workflow_hearer(new.session_id)), new.created_at)
-        on conflict do nothing;
-        if not found then
-            return null;
+        if new.external_id is not null then
+            insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
+            values (new.session_id, new.external_id, hearer.id, new.created_at)
+            on conflict do nothing;
+            if not found then
+                return null;
+            end if;
         end if;
+    else
+        select e.id, e.bot_id, e.script_path into hearer from workflow_executions e
+        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        order by e.start_order desc limit 1;
+        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
     end if;
+    new.lane := case when hearer.id is null then 0 else workflow_lane(hearer.bot_id, hearer.script_path) end;
+
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
     if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition) then
@@ -2872,22 +2874,32 @@ create function workflow_data_schema(bot uuid, prefix text) returns text
     return prefix || replace(bot::text, '-', '');
 comment on function workflow_data_schema(uuid, text) is 'The schema that a bot''s tables are in.';
 
+-- In PL/pgSQL, what every statement asks several times: a function in SQL that cannot be inlined is planned at every call.
 create function workflow_data_table(place text, name text) returns oid
-    stable strict language sql
-begin atomic
-    select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f');
-end;
+    stable strict language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    );
+end
+$$;
 
 -- The column that a name means; `id` is also the key of a table that has no column of that name.
 create function workflow_data_column(tab oid, wanted text, out name text, out kind regtype) returns record
-    stable strict language sql
-begin atomic
-    select a.attname, a.atttypid::regtype
-    from pg_attribute a left join pg_index i on i.indrelid = tab and i.indisprimary and i.indkey[0] = a.attnum
-    where a.attrelid = tab and a.attnum > 0 and not a.attisdropped and (a.attname = wanted or (wanted = 'id' and i.indrelid is not null))
-    order by a.attname = wanted desc limit 1;
-end;
+    stable strict language plpgsql set search_path from current
+as $$
+begin
+    select a.attname, a.atttypid into name, kind
+    from pg_attribute a where a.attrelid = tab and a.attname = wanted and a.attnum > 0 and not a.attisdropped;
+    if not found and wanted = 'id' then
+        select a.attname, a.atttypid into name, kind
+        from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+        where i.indrelid = tab and i.indisprimary and a.attnum > 0 and not a.attisdropped;
+    end if;
+end
+$$;
 
 create function workflow_data_made(tab oid) returns boolean
     stable strict language sql set search_path from current
@@ -2914,15 +2926,17 @@ $$;
 
 -- The SQL of a JSON value on its way into a column of this type; "" is NULL where it is no text.
 create function workflow_data_input(kind regtype, source text) returns text
-    immutable language sql
-begin atomic
-    select case
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    return case
         when kind in ('jsonb'::regtype, 'json'::regtype) then format('nullif(%s, ''null'')::%s', source, kind)
         when kind in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then format('(%s #>> ''{}'')', source)
         when kind in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then format('nullif(%s #>> ''{}'', '''')::numeric::%s', source, kind)
         else format('nullif(%s #>> ''{}'', '''')::%s', source, kind)
     end;
-end;
+end
+$$;
 
 -- ── conditions ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -3123,12 +3137,16 @@ $$;
 
 -- The type that holds these JSON values: numeric, boolean, text, or jsonb; NULL where all are null.
 create function workflow_data_kind(rows jsonb, key text) returns text
-    immutable language sql
-begin atomic
-    select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
-        when bool_and(t = 'boolean') then 'boolean' else 'text' end
-    from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0;
-end;
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
+            when bool_and(t = 'boolean') then 'boolean' else 'text' end
+        from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0
+    );
+end
+$$;
 
 -- A table nobody declared: its columns are the names of what is saved, with a key of its own.
 create function workflow_data_make(place text, name text, rows jsonb) returns oid
@@ -3305,14 +3323,16 @@ begin
 end
 $$;
 
--- The SQL that adds rows with these columns ($1: an array of them) and answers with their ids.
-create function workflow_data_insert(place text, name text, tab oid, keys text[], replaces boolean) returns text
+-- The SQL that adds rows with these columns ($1: an array of them) and answers with their ids. One row has a statement
+-- of its own, which takes half as long to plan.
+create function workflow_data_insert(place text, name text, tab oid, keys text[], replaces boolean, one boolean) returns text
     stable language plpgsql set search_path from current
 as $$
 declare
     primary_keys text[];
     key text;
     found record;
+    names text[] := '{}';
     inputs text[] := '{}';
     conflict text := '';
     id constant text := coalesce((workflow_data_column(tab, 'id')).name, '');
@@ -3322,14 +3342,20 @@ begin
         if found.name is null then
             perform workflow_data_refuse_column(tab, key);
         end if;
-        inputs := inputs || workflow_data_input(found.kind, format('(r -> %L)', key));
+        names := names || found.name;
+        inputs := inputs || workflow_data_input(found.kind, format(case when one then '($1 -> 0 -> %L)' else '(r -> %L)' end, key));
     end loop;
-    keys := array(select (workflow_data_column(tab, k)).name from unnest(keys) with ordinality e(k, n) order by n);
+    keys := names;
     select array_agg(a.attname::text) into primary_keys from pg_index i join pg_attribute a on a.attrelid = tab and a.attnum = any(i.indkey)
     where i.indrelid = tab and i.indisprimary;
     if replaces and primary_keys <@ keys then
         conflict := format(' on conflict (%s) do update set %s', (select string_agg(quote_ident(k), ', ') from unnest(primary_keys) k),
             (select string_agg(format('%I = excluded.%I', k, k), ', ') from unnest(keys) k where not k = any(primary_keys) or keys <@ primary_keys));
+    end if;
+    if one then
+        return format('insert into %I.%I as t (%s) values (%s)%s returning jsonb_build_array(%s)', place, name,
+            (select string_agg(quote_ident(k), ', ' order by n) from unnest(keys) with ordinality e(k, n)), array_to_string(inputs, ', '), conflict,
+            case when id = '' then 'null::text' else 't.' || quote_ident(id) end);
     end if;
     return format('with added as (insert into %I.%I as t (%s) select %s from jsonb_array_elements($1) with ordinality e(r, n) order by n%s returning %s as id)
         select coalesce(jsonb_agg(to_jsonb(id)), ''[]'') from added', place, name,
@@ -3362,11 +3388,15 @@ $$;
 -- The role that data keywords run as: the configured one, else the one of `migrate --roles`; NULL where this session
 -- may not become it, and so runs them as itself.
 create function workflow_data_role(wanted text) returns text
-    stable language sql
-begin atomic
-    select r.rolname from pg_roles r
-    where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member');
-end;
+    stable language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select r.rolname from pg_roles r
+        where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member')
+    );
+end
+$$;
 
 -- What was made before the role was there, or by somebody else, is opened to it.
 create function workflow_data_open(place text, tab oid, role_name text) returns void
@@ -3494,7 +3524,7 @@ begin
             perform set_config('role', before, true);
         end if;
         if changed = 0 then
-            change := workflow_data_insert(place, name, tab, array(select k from jsonb_object_keys(entry) k order by k), false);
+            change := workflow_data_insert(place, name, tab, array(select k from jsonb_object_keys(entry) k order by k), false, true);
             perform set_config('role', coalesce(role_name, before), true);
             execute change using jsonb_build_array(entry);
             perform set_config('role', before, true);
@@ -3506,12 +3536,21 @@ $$;
 
 -- Rows that go into a table which was made of what is saved: a name that has only NULLs is no column yet.
 create function workflow_data_known(tab oid, rows jsonb) returns jsonb
-    stable language sql
-begin atomic
-    select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
-        where (workflow_data_column(tab, k)).name is not null and (k <> 'id' or v <> 'null')) order by n)
-    from jsonb_array_elements(rows) with ordinality e(r, n);
-end;
+    stable language plpgsql set search_path from current
+as $$
+declare
+    known constant text[] := array(
+        select k from (select distinct k from jsonb_array_elements(rows) r, jsonb_object_keys(r) k) keys
+        where (workflow_data_column(tab, k)).name is not null
+    );
+begin
+    return (
+        select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
+            where k = any (known) and (k <> 'id' or v <> 'null')) order by n)
+        from jsonb_array_elements(rows) with ordinality e(r, n)
+    );
+end
+$$;
 
 -- SAVE and INSERT: rows with the same columns go in one statement. Answers with the ids.
 create function workflow_data_save(place text, name text, tab oid, rows jsonb, replaces boolean, role_name text) returns jsonb
@@ -3530,14 +3569,14 @@ begin
         ) each_row group by keys order by min(n)
     loop
         if cardinality(batch.keys) > 0 then
-            statement := workflow_data_insert(place, name, tab, batch.keys, replaces);
+            statement := workflow_data_insert(place, name, tab, batch.keys, replaces, jsonb_array_length(batch.entries) = 1);
         else
             statement := format('with added as (insert into %I.%I default values returning id) select jsonb_agg(to_jsonb(id)) from added', place, name);
         end if;
         perform set_config('role', coalesce(role_name, before), true);
         execute statement into added using batch.entries;
         perform set_config('role', before, true);
-        ids := ids || added;
+        ids := ids || coalesce(added, '[]');
     end loop;
     perform workflow_data_count_on(place, name, rows);
     return ids;
@@ -3606,7 +3645,7 @@ end
 $$;
 
 create function workflow_data(bot uuid, verb text, asked jsonb, manner jsonb) returns json
-    volatile language plpgsql set search_path from current set timezone = 'UTC' set datestyle = 'ISO, DMY'
+    volatile language plpgsql set search_path from current set timezone = 'UTC' set datestyle = 'ISO, DMY' set enable_seqscan = on
 as $$
 declare
     place constant text := workflow_data_schema(coalesce(bot, '00000000-0000-0000-0000-000000000000'), manner ->> 'prefix');
