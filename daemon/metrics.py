@@ -66,6 +66,10 @@ class Metrics:
     commit_seconds: Histogram
     commit_turns: Histogram
     wakeup_seconds: PlainHistogram
+    messages_held: Gauge
+    turns_pending: Gauge
+    backpressure: Gauge
+    backpressure_seconds: Counter
     messages_pending: Gauge
     messages_pending_oldest_seconds: Gauge
     notifications: Counter
@@ -151,7 +155,6 @@ def create_metrics() -> Metrics:
         registry=registry,
         executions=gauge("executions", "Executions by status.", "status"),
         actors=gauge("actors", "Executions held in memory."),
-        partitions=gauge("partitions", "Partitions, of 256, that this daemon owns."),
         actors_started=counter("actors_started_total", "Executions brought into memory."),
         actors_passivated=counter("actors_passivated_total", "Executions let go back to being a row."),
         turns=counter("turns_total", "Turns committed."),
@@ -174,6 +177,7 @@ def create_metrics() -> Metrics:
         requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
         **_standing_still(gauge),
+        **_in_hand(gauge, counter),
         requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
     )
@@ -185,11 +189,22 @@ def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
     return {
         name: gauge(name, text)
         for name, text in (
+            ("partitions", "Partitions, of 256, that this daemon owns."),
             ("signals_pending", "Answers, ends of children and events that their scripts have not heard yet."),
             ("signals_pending_oldest_seconds", "Age of the oldest of them."),
             ("events_kept", "Published events that nobody has heard yet."),
             ("schedules_late_seconds", "How long the most overdue schedule has been due."),
         )
+    }
+
+
+def _in_hand(gauge: Callable[..., Gauge], counter: Callable[..., Counter]) -> dict[str, Any]:
+    paused = "1 while nothing is read, because so many turns or messages are in hand."
+    return {
+        "messages_held": gauge("messages_held", "Messages and signals in memory."),
+        "turns_pending": gauge("turns_pending", "Turns that wait for their commit."),
+        "backpressure": gauge("backpressure", paused, "reason"),
+        "backpressure_seconds": counter("backpressure_seconds_total", "Seconds in which nothing was read.", "reason"),
     }
 
 
@@ -204,6 +219,9 @@ def _begin_at_zero(metrics: Metrics) -> None:
         metrics.errors.labels(kind=kind)
     for outcome in ("answered", "again", "refused"):
         metrics.llm_attempts.labels(outcome=outcome)
+    for reason in ("turns", "messages"):
+        metrics.backpressure.labels(reason=reason)
+        metrics.backpressure_seconds.labels(reason=reason)
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
 

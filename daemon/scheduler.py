@@ -17,6 +17,7 @@ import structlog
 from daemon.backoff import Backoff
 from daemon.metrics import Metrics
 from daemon.partitions import Partitions
+from daemon.pressure import Pressure
 from daemon.store import Store
 from daemon.store_faults import Fault, fault_of
 from daemon.supervisor import Supervisor
@@ -36,6 +37,7 @@ class Scheduler:
         partitions: Partitions,
         metrics: Metrics,
         random: Random,
+        pressure: Pressure,
         *,
         batch_max: int,
         sweep_seconds: float,
@@ -44,6 +46,7 @@ class Scheduler:
         self._supervisor = supervisor
         self._partitions = partitions
         self._metrics = metrics
+        self._pressure = pressure
         self._batch_max = batch_max
         self._sweep_seconds = sweep_seconds
         self._trouble = Backoff(0.02, 5.0, random)
@@ -82,10 +85,12 @@ class Scheduler:
         try:
             await self._tell_events()
             while True:
+                await self._pressure.clear()
                 signals = await self._store.fetch_signals(supervisor.held, self._batch_max)
                 if not signals or not await supervisor.deliver(signals) or len(signals) < self._batch_max:
                     break
             while True:
+                await self._pressure.clear()
                 due = await self._store.fetch_due(supervisor.held_due, self._batch_max)
                 taken = await supervisor.deliver_due(due) if due else 0
                 if len(due) < self._batch_max or not taken:
