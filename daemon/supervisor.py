@@ -66,9 +66,8 @@ class Supervisor:
         self._actors: OrderedDict[UUID, Actor] = OrderedDict()  # the least recently used first
         self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
         self._held = Held()
-        self._passed_over: set[int] = set()
+        self._passed_over, self._passed_over_due = set[int](), set[UUID]()
         self.forgotten: set[UUID] = set()  # sessions whose messages came free since the fetch under way began
-        self._passed_over_due: set[UUID] = set()
         self._starting = anyio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
