@@ -16,7 +16,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
+from hashlib import sha256
 from random import Random
+from uuid import UUID
 
 import structlog
 
@@ -43,6 +45,11 @@ def seconds_awake() -> float:
 
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def partition_of(session_id: UUID) -> int:
+    """Return the partition of a session, as workflow_partition in the schema computes it."""
+    return sha256(session_id.bytes).digest()[0]
 
 
 class Partitions:

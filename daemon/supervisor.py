@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Collection, Iterable, Sequence
-from hashlib import sha256
 from itertools import islice
 from random import Random
 from time import monotonic, perf_counter
@@ -30,6 +29,7 @@ from daemon.held import Held
 from daemon.loading import Loading
 from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
+from daemon.partitions import partition_of
 from daemon.plans import Plans
 from daemon.rows import DueExecution, PendingMessage, Signal
 from daemon.store import Store
@@ -68,9 +68,8 @@ class Supervisor:
         self._actors: OrderedDict[UUID, Actor] = OrderedDict()  # the least recently used first
         self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
         self._held = Held()
-        self._passed_over: set[int] = set()
+        self._passed_over, self._passed_over_due = set[int](), set[UUID]()
         self.forgotten: set[UUID] = set()  # sessions whose messages came free since the fetch under way began
-        self._passed_over_due: set[UUID] = set()
         self._starting = anyio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
@@ -205,11 +204,8 @@ class Supervisor:
             actor.stop()
 
     def let_go(self, partitions: Collection[int]) -> None:
-        """Drop the actors of those partitions with what they hold: they are another's now.
-
-        At once, whatever is under way: a message held by an actor that leaves would be left out when the partition
-        comes back, and the next one heard before it.
-        """
+        """Drop the actors of those partitions at once: they are another's now. What one that leaves still held would
+        be left out when the partition comes back, and the next message heard before it."""
         for actor in list(self._actors.values()):
             if _share_of(actor) in partitions:
                 actor.drop()
@@ -393,8 +389,3 @@ class Supervisor:
 
 def _share_of(actor: Actor) -> int:
     return partition_of(actor.standing.row.session_id or actor.id)
-
-
-def partition_of(session_id: UUID) -> int:
-    """Return the partition of a session, as workflow_partition in the schema computes it."""
-    return sha256(session_id.bytes).digest()[0]

@@ -13,10 +13,9 @@ import asyncpg
 import pytest
 
 from daemon.app import Daemon, run_daemon
-from daemon.partitions import PARTITIONS
+from daemon.partitions import PARTITIONS, partition_of
 from daemon.rows import PendingMessage
 from daemon.store import Store
-from daemon.supervisor import partition_of
 from tests.conftest import run
 from tests.daemon.conversing import Chat, chatting, execute, fetch, settings_of, until
 from tests.daemon.faulty_wire import wire_to

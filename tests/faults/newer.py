@@ -30,8 +30,8 @@ def newer_migrations() -> tuple[Migration, ...]:
 
 def become_newer() -> None:
     """Be that version from now on."""
-    daemon.migrations.migrations = newer_migrations  # type: ignore[attr-defined, assignment]
-    daemon.owner.stepwell_version = lambda: VERSION  # type: ignore[attr-defined]
+    vars(daemon.migrations)["migrations"] = newer_migrations
+    vars(daemon.owner)["stepwell_version"] = lambda: VERSION
     engine.state.CHECKPOINT_VERSION += 1
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from daemon.migrations import migrate
+from engine.state import CHECKPOINT_VERSION
 from tests.faults.arena import Run, prepare, wait_for_scripts, wait_until
 from tests.faults.newer import VERSION, newer_migrations
 from tests.faults.service import Service
@@ -17,7 +18,9 @@ ROUNDS = 5
 SPEAK_SECONDS_MAX = 30.0
 SHARED = "(select count(*) = 2 and min(partitions) = 128 from workflow_shares)"
 OWNS_ALL = "exists (select from workflow_shares where partitions = 256 and version = $1)"
-NEWER_STATES = """exists (select from workflow_executions where state_json ~ '"version": ?2')"""
+NEWER_STATES = f"""
+exists (select from workflow_executions where state_json ~ '"version": ?{CHECKPOINT_VERSION + 1}')
+"""
 
 
 async def run_rolling(run: Run, folder: Path, daemon: dict[str, object]) -> list[str]:

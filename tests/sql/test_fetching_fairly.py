@@ -12,9 +12,9 @@ import pytest
 
 from daemon.crowd import Care
 from daemon.migrations import Connection
+from daemon.partitions import partition_of
 from daemon.statements import query
 from daemon.store import Store
-from daemon.supervisor import partition_of
 from tests.sql.world import PLAN, asking, close_store, deploy, open_store, say
 
 START = UUID(int=0)
