@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -76,11 +77,20 @@ async def measure(bench: Bench, arguments: argparse.Namespace) -> None:
     scenario(arguments.timers, 100_000, 2_000, lambda n: measure_timers(bench, n))
     scenario(arguments.growth, 1_000_000, 10_000, lambda n: measure_growth(bench, n))
     scenario(arguments.daemons, 4, 2, lambda n: measure_daemons(bench, n))
-    if everything or not any(asked for asked, _ in chosen):
-        await measure_turns(bench, arguments.scripts, arguments.conversations)
+    turns = everything or not any(asked for asked, _ in chosen)
+    chosen.insert(0, (turns, lambda: measure_turns(bench, arguments.scripts, arguments.conversations)))
+    failed = []
     for asked, measured in chosen:
-        if asked:
-            await measured()
+        try:
+            if asked:
+                await measured()
+        except (Exception, SystemExit) as error:  # the other figures are worth having
+            if not everything:
+                raise
+            failed.append(f"{type(error).__name__}: {error}")
+            traceback.print_exc()
+    if failed:
+        raise SystemExit("not everything was measured: " + "; ".join(failed))
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ async def _row(
         )
         sheet.add(scenario, "INSERT to committed reply, p99", talked.p99_ms, "ms", to=reference.alone_ms, of=ONE)
     elif aimed:
-        paced = await Paced(dsn, sessions, busy.rate / 2).run(bench.seconds)
+        paced = await Paced(dsn, sessions, max(1.0, busy.rate / 2)).run(bench.seconds)
         name = "open loop at half the busy rate"
         sheet.add(scenario, name, paced.rate, "turns/s", to=busy.rate, of="the busy rate")
         sheet.add(scenario, f"{name}, p50", paced.p50_ms, "ms", to=reference.alone_ms, of=ONE)

@@ -68,7 +68,7 @@ async def _sampled(bench: Bench, dsn: str, daemon: Daemon, sessions: list[str], 
 
     busy = await _busy_while(bench, dsn, daemon, sessions, work)
     told = await asyncio.to_thread(_read, file)
-    turns = told["seconds"] / (busy.cost.daemon / 1e6)  # as many as the sampled CPU time is worth
+    turns = told["seconds"] / max(busy.cost.daemon / 1e6, 1e-9)  # as many as the sampled CPU time is worth
     scenario = f"Profile: the daemon, {count:,} busy conversations"
     samples = sum(row[2] for row in told["rows"])
     each = told["seconds"] / max(1, samples) / turns * 1e6
@@ -183,7 +183,7 @@ async def _statements(bench: Bench, dsn: str, daemon: Daemon, sessions: list[str
             await connection.close()
 
     busy = await _busy_while(bench, dsn, daemon, sessions, work)
-    turns = busy.rate * bench.seconds * 0.8
+    turns = max(1.0, busy.rate * bench.seconds * 0.8)
     scenario = f"Profile: PostgreSQL by statement, wall time (pg_stat_statements, track {track})"
     for row in rows:
         us = (row["ms"] + row["planning"]) * 1000 / turns

@@ -60,7 +60,7 @@ async def measure_waiting(bench: Bench, count: int) -> None:
         few_mb, mb = memory_mb(few.daemon.process.pid), memory_mb(many.daemon.process.pid)
         bench.sheet.add(scenario, "memory after the load", mb, "MB", to=few_mb, of=of, aim="< 200 MB")
         many.daemon.stop()
-        await _everywhere(bench, scenario, many, min(rates) / 3)
+        await _everywhere(bench, scenario, many, max(1.0, min(rates) / 3))
 
 
 async def _fill(bench: Bench, dsn: str, count: int, scenario: str) -> None:
