@@ -43,8 +43,8 @@ class Crowd:
 
     @property
     def unsettled(self) -> bool:
-        """Whether something was passed by on purpose, that a next look may find."""
-        return self.crowded and bool(self._thick or self.left_out)
+        """Whether something was passed by that a next look may find: on purpose, or behind what is in hand."""
+        return self.crowded and bool(self._thick or self.left_out or self._held)
 
     def care(self, *, short: bool) -> Care:
         """Return how to look. `short`: hardly any room is left."""

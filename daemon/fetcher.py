@@ -121,13 +121,13 @@ class Fetcher:
             self._supervisor.due_bell.ring()
         if found:
             self._falling = FALLING_SECONDS_FIRST
-        if (
-            self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES)
-        ) or self._crowd.unsettled:
+        if self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES):
             await asyncio.sleep(max(AWAKE_SECONDS, self._pause))
-        elif not found and await self._listener.doze():
+        elif not found and not self._crowd.unsettled and await self._listener.doze():
             await self._look(None)
             self._supervisor.due_bell.ring()
+            if self._crowd.unsettled:
+                await self._listener.wake_up()
         elif not found:
             longest = FALLING_SECONDS_MAX if self._listener.listening else POLL_SECONDS_MAX
             await self._supervisor.messages_bell.wait(self._falling)

@@ -162,8 +162,6 @@ def create_metrics() -> Metrics:
         commit_seconds=histogram("commit_seconds", "One commit of a batch of turns."),
         commit_turns=histogram("commit_turns", "Turns in one commit.", SIZES),
         wakeup_seconds=busy("wakeup_seconds", "From a message's insertion to the commit of its replies."),
-        messages_pending=gauge("messages_pending", "Messages that nobody has heard yet."),
-        messages_pending_oldest_seconds=gauge("messages_pending_oldest_seconds", "Age of the oldest of them."),
         notifications=counter("notifications_total", "Notifications received."),
         sweeps=counter("sweeps_total", "Sweeps, by whether they found what no notification brought.", "found"),
         reconnects=counter("reconnects_total", "Times the listening connection was made anew."),
@@ -177,7 +175,6 @@ def create_metrics() -> Metrics:
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
         **_standing_still(gauge),
         **_in_hand(gauge, counter),
-        requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
     )
     _begin_at_zero(metrics)
@@ -188,6 +185,8 @@ def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
     return {
         name: gauge(name, text)
         for name, text in (
+            ("messages_pending", "Messages that nobody has heard yet."),
+            ("messages_pending_oldest_seconds", "Age of the oldest of them."),
             ("signals_pending", "Answers, ends of children and events that their scripts have not heard yet."),
             ("signals_pending_oldest_seconds", "Age of the oldest of them."),
             ("events_kept", "Published events that nobody has heard yet."),
@@ -199,6 +198,7 @@ def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
 def _in_hand(gauge: Callable[..., Gauge], counter: Callable[..., Counter]) -> dict[str, Any]:
     paused = "1 while nothing is read, because so many turns or messages are in hand."
     return {
+        "requests_in_flight": gauge("requests_in_flight", "Requests that this daemon has under way."),
         "messages_held": gauge("messages_held", "Messages and signals in memory."),
         "turns_pending": gauge("turns_pending", "Turns that wait for their commit."),
         "backpressure": gauge("backpressure", paused, "reason"),

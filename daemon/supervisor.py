@@ -236,7 +236,8 @@ class Supervisor:
                     until = perf_counter() + SLICE_SECONDS
                 actor = self._actors.get(item.id)
                 if actor is None:
-                    self._passed_over_due.add(item.id)
+                    if len(self._passed_over_due) < PASSED_OVER_MAX:
+                        self._passed_over_due.add(item.id)
                 else:
                     self._use(actor)
                     actor.mailbox.put_due(item)

@@ -51,9 +51,10 @@ passed as (
     select exists (
         select from walk w
         where w.n = 4 and w.lane >= 0 and (w.of_lane >= 4 or w.lane = any ($7) or w.lane = any ($5) or (
-            select o.id from workflow_messages o
-            where o.partition = w.partition and o.lane = w.lane and o.session_id = w.session_id and o.id > w.id limit 1
-        ) is not null)
+            select o.session_id from workflow_messages o
+            where o.partition = w.partition and (o.lane, o.session_id, o.id) > (w.lane, w.session_id, w.id)
+            order by o.lane, o.session_id, o.id limit 1
+        ) = w.session_id)
     ) or (select count(*) from found) >= $3 as by
 )
 select f.id, f.session_id, f.hearer as execution_id, f.content, f.attachments, f.prompt_id, f.created_at,
@@ -62,11 +63,11 @@ from passed
 left join (
     select m.*, w.hearer, w.place
     from found w
-    cross join lateral (select x.* from workflow_messages x where x.id = w.id limit 1) m
+    cross join lateral (select x.* from workflow_messages x where x.id = w.id order by x.id limit 1) m
     -- The same session may be in several lanes, when its script changed: the older lane's messages come first.
     where (
         select o.id from workflow_messages o
-        where o.session_id = m.session_id and o.id < m.id and o.lane <> m.lane
+        where (o.session_id, o.id) >= (m.session_id, 0) and (o.session_id, o.id) < (m.session_id, m.id) and o.lane <> m.lane
             and o.id not in (select h from unnest($2::bigint[]) h)
             and coalesce(o.execution_id, (
                 select x.id from workflow_executions x
