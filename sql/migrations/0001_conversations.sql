@@ -57,10 +57,11 @@ $$;
 create table workflow_settings (
     key text primary key,
     value text not null,
-    about text not null
+    about text not null,
+    check (key <> 'message_characters_max' or value::integer >= 1000)  -- shorter ones are let through without looking
 );
 insert into workflow_settings (key, value, about) values
-    ('message_characters_max', '100000', 'the longest message that is accepted, in characters'),
+    ('message_characters_max', '100000', 'the longest message that is accepted, in characters; at least 1000'),
     ('params_characters_max', '1000000', 'the longest params of a start that are accepted, in characters of JSON');
 
 create table workflow_plans (
@@ -151,7 +152,7 @@ create table workflow_message_ids (
 comment on table workflow_message_ids is 'The channels'' own ids of messages, kept after the message is heard: a second delivery is a no-op.';
 
 create table workflow_replies (
-    id bigint generated always as identity primary key,
+    id bigint generated always as identity,
     session_id uuid,
     execution_id uuid not null,
     turn integer not null,
@@ -161,7 +162,7 @@ create table workflow_replies (
     recipient text,
     created_at timestamptz not null,
     taken_at timestamptz,
-    unique (execution_id, turn, position)
+    primary key (execution_id, turn, position)
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 create index workflow_replies_untaken on workflow_replies (session_id, id) where taken_at is null;
 
@@ -174,8 +175,8 @@ create table workflow_turns (
     epoch bigint not null,
     from_step integer not null,
     to_step integer not null,
-    came_in jsonb not null,
-    went_out jsonb not null,
+    came_in json not null,
+    went_out json not null,
     steps integer not null,
     duration_us bigint not null,
     at timestamptz not null,

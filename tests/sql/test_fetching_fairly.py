@@ -16,6 +16,7 @@ from daemon.migrations import Connection
 from daemon.rows import PendingMessage
 from daemon.statements import query
 from daemon.store import Store
+from daemon.supervisor import partition_of
 from tests.sql.world import PLAN, asking, close_store, deploy, open_store, say
 
 START = UUID(int=0)
@@ -152,7 +153,8 @@ async def test_where_there_is_no_crowd_both_statements_find_the_same(
     store: Store, connection: Connection, rng: Random
 ) -> None:
     await connection.execute("alter table workflow_messages enable trigger user")
-    sessions = [uuid4() for _ in range(40)]
+    # One of each partition: four messages of a lane in one partition would be a crowd.
+    sessions = {partition_of(session): session for session in (uuid4() for _ in range(60))}.values()
     for number, session in enumerate(sessions):
         if number % 3:
             await asking(store, connection, session)
