@@ -151,7 +151,7 @@ class Fetcher:
                     supervisor.sweep()
                     supervisor.wake(None)
                     await asyncio.sleep(ROOM_SECONDS)
-                if not more or (fair and not taken):
+                if not (taken if fair else more):  # a fair look that found something may have left some of its lanes
                     return total
                 if fair:
                     await asyncio.sleep(self._pause)
@@ -177,9 +177,9 @@ class Fetcher:
         room = self._pressure.room
         care = self._crowd.care(short=10 * room <= self._pressure.messages_max)
         limit = min(self._batch_max, room, LOOK_MESSAGES)
-        found = await self._store.fetch_fairly(self._supervisor.held, limit, partitions, care)
+        found, cut = await self._store.fetch_fairly(self._supervisor.held, limit, partitions, care)
         self._took = perf_counter() - begun
-        return found
+        return found, cut or bool(care.thick or care.left_out)
 
     def _judge(self, messages: list[PendingMessage]) -> None:
         """Count what was found into the window of now."""

@@ -4,7 +4,8 @@
 --
 -- A walk through the index of each partition, four rows a step: from there to the next session, or to the next lane once
 -- four messages of this one can be heard. So a session costs a step, and a lane two, however long they are.
--- There is always a row: cut says whether something was passed by.
+-- There is always a row: cut says whether a session has more, or the limit was reached. A lane may have more besides,
+-- where something of it was found.
 with recursive walk as (
     select p.number as partition, -1 as lane, '00000000-0000-0000-0000-000000000000'::uuid as session_id,
         0::bigint as id, null::uuid as hearer, 4::bigint as n, 0::bigint as of_session, 0::bigint as of_lane
@@ -50,11 +51,11 @@ found as (
 passed as (
     select exists (
         select from walk w
-        where w.n = 4 and w.lane >= 0 and (w.of_lane >= 4 or w.lane = any ($7) or w.lane = any ($5) or (
+        where w.n = 4 and w.lane >= 0 and w.lane <> all ($7) and (
             select o.session_id from workflow_messages o
             where o.partition = w.partition and (o.lane, o.session_id, o.id) > (w.lane, w.session_id, w.id)
             order by o.lane, o.session_id, o.id limit 1
-        ) = w.session_id)
+        ) = w.session_id
     ) or (select count(*) from found) >= $3 as by
 )
 select f.id, f.session_id, f.hearer as execution_id, f.content, f.attachments, f.prompt_id, f.created_at,
