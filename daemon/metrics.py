@@ -204,7 +204,6 @@ def _plain_gauges(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
 def _in_hand(gauge: Callable[..., Gauge], counter: Callable[..., Counter]) -> dict[str, Any]:
     paused = "1 while nothing is read, because so many turns or messages are in hand."
     return {
-        "requests_in_flight": gauge("requests_in_flight", "Requests that this daemon has under way."),
         "messages_held": gauge("messages_held", "Messages and signals in memory."),
         "turns_pending": gauge("turns_pending", "Turns that wait for their commit."),
         "backpressure": gauge("backpressure", paused, "reason"),
