@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random, SystemRandom
 from uuid import UUID
@@ -22,10 +22,11 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
+from daemon.gauges import keep_gauges
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
-from daemon.owner import is_gone, owner_name
+from daemon.owner import herald_of, is_gone, owner_name
 from daemon.partitions import Partitions
 from daemon.performers import open_performers
 from daemon.performing import Performer
@@ -33,25 +34,26 @@ from daemon.plans import Plans
 from daemon.policies import files_of, policy_of
 from daemon.pressure import Pressure
 from daemon.requests import Requests
+from daemon.retention import Retention
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
 from daemon.settings import Settings, SqlTool
 from daemon.sources import Sources
+from daemon.stopping import hand_over, release, stop_requests
 from daemon.store import EVERY_BOT, Pool, Store
 from daemon.store_clients import ClientStore
 from daemon.store_connections import Connections, open_connections
 from daemon.store_deploy import DeployStore
 from daemon.store_operators import OperatorStore
+from daemon.store_partitions import PartitionStore
 from daemon.store_requests import RequestStore
 from daemon.store_schedules import ScheduleStore
 from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 
-METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
 IDLE_POLL_SECONDS = 0.002
-RELEASE_SECONDS_MAX = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -79,13 +81,15 @@ class Daemon:
         self.clients = ClientStore(connections.looking)
         self.operators = OperatorStore(connections.looking)
         self.partitions = Partitions(
-            self._store(connections.leasing),
+            PartitionStore(connections.leasing, herald_of(owner)),
             self._chance(),
             lease_seconds=settings.daemon.lease_seconds,
             on_gain=self._take_over,
             on_owned=self.look,
             on_loss=self._let_go,
             is_gone=is_gone,
+            in_memory=lambda: self.supervisor.present_count,
+            pinned=lambda: self.supervisor.pinned_partitions,
         )
         self.committer = Committer(
             self._store(connections.committing),
@@ -101,6 +105,7 @@ class Daemon:
         self.listener = self._make_listener()
         self.requests = self._make_requests(performers)
         self.fetcher = self._make_fetcher()
+        self.retention = Retention(connections.looking, settings.retention, owner, metrics, self._chance())
         self.scheduler = self._make_scheduler()
 
     # ── the parts ──
@@ -126,7 +131,7 @@ class Daemon:
         )
         return Supervisor(
             self.store,
-            Plans(self.store),
+            Plans(self.store, settings.limits.plans_max),
             self.committer,
             asking,
             World(policy_of(settings), ZoneInfo(settings.scripts.time_zone)),
@@ -148,9 +153,12 @@ class Daemon:
             self.metrics,
             self._chance(),
             heartbeat_seconds=self.settings.daemon.heartbeat_seconds,
-            on_wake=self.supervisor.wake,
-            on_due=self.supervisor.due_bell.ring,
-            on_change={"schedules": self.schedules.bell.ring, "sources": self.sources.bell.ring},
+            on_wake=self._wake,
+            on_change={
+                "schedules": self.schedules.bell.ring,
+                "sources": self.sources.bell.ring,
+                "daemons": self.partitions.look,
+            },
             on_listen=self.look,
         )
 
@@ -255,7 +263,8 @@ class Daemon:
             "schedules": self.schedules.run,
             "sources": self.sources.run,
             "requests": self.requests.run,
-            "gauges": self._measure,
+            "retention": self.retention.run,
+            "gauges": lambda: keep_gauges(self),
             "lag": lambda: measure_loop_lag(self.metrics),
             "readiness": self._watch_readiness,
         }
@@ -265,31 +274,18 @@ class Daemon:
     async def stop(self) -> None:
         """End gracefully, within `stop_seconds_max`; what is not committed by then did not happen."""
         self.readiness.hold("stop", "The daemon is stopping.")
-        await self._stop_requests()
-        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "lag", "readiness")
-        self.supervisor.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
-                while True:
-                    if not self.supervisor.present and self.committer.idle:
-                        break
-                    await asyncio.sleep(IDLE_POLL_SECONDS)
-        if self.supervisor.present:
-            log.warning("turns_dropped", executions=len(self.supervisor.present))
-        await self._cancel("supervisor", "committer", "partitions")
-        try:
-            async with asyncio.timeout(RELEASE_SECONDS_MAX):
-                await self.partitions.release()
-        except Exception as error:  # the lease ends by itself
-            log.warning("partitions_not_released", error=str(error) or type(error).__name__)
-
-    async def _stop_requests(self) -> None:
-        try:
-            async with asyncio.timeout(self.settings.daemon.stop_seconds_max):
-                await self.requests.stop(self.settings.daemon.stop_seconds_max / 2)
-        except Exception as error:  # whoever owns the partitions next finds what was cut short
-            log.warning("requests_not_given_back", error=str(error) or type(error).__name__)
-        await self._cancel("requests")
+        self.partitions.leave()
+        seconds_max = self.settings.daemon.stop_seconds_max
+        if alone := self.partitions.alone:  # conversations go on meanwhile: nobody else would move them
+            await stop_requests(self.requests, seconds_max)
+            await self._cancel("requests")
+        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "readiness")
+        await hand_over(self.supervisor, self.committer, self.partitions, seconds_max)
+        if not alone:
+            await stop_requests(self.requests, seconds_max)
+            await self._cancel("requests")
+        await self._cancel("supervisor", "committer", "partitions", "retention", "lag")
+        await release(self.partitions)
 
     async def _cancel(self, *names: str) -> None:
         tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
@@ -310,14 +306,22 @@ class Daemon:
             await backoff.pause()
             self.look()
 
-    async def _take_over(self) -> None:
-        lost = await self.store.mark_lost(self.supervisor.present)
+    async def _take_over(self, gained: frozenset[int]) -> None:
+        lost = await self.store.mark_lost(self.supervisor.present, gained)
         if lost:
             log.warning("direct_executions_lost", executions=len(lost))
 
-    def _let_go(self) -> None:
-        self.supervisor.let_go_all()
-        self.supervisor.wake(None)  # the fetcher may sleep: it is to leave its bed to whoever took over
+    def _let_go(self, lost: frozenset[int]) -> None:
+        self.supervisor.let_go(lost)
+        self.supervisor.wake(None)  # the fetcher may sleep: it is to leave its beds to whoever took over
+
+    def _wake(self, partition: int | None, due: bool) -> None:
+        """Pass on what was notified, unless it is another daemon's: that one has heard it too."""
+        if partition is not None and partition not in self.partitions.owned:
+            return
+        if due:
+            self.supervisor.due_bell.ring()
+        self.supervisor.wake(partition)
 
     async def _watch_readiness(self) -> None:
         while True:
@@ -334,27 +338,6 @@ class Daemon:
             self.readiness.clear("start")
             self.readiness.notes = self.pressure.notes
             await asyncio.sleep(READINESS_SECONDS)
-
-    async def _measure(self) -> None:
-        """Keep the gauges that only the database knows."""
-        while True:
-            self.metrics.actors.set(len(self.supervisor.present))
-            pool = self.connections.asking
-            self.metrics.set_pool(size=pool.get_size(), idle=pool.get_idle_size(), maximum=pool.get_max_size())
-            try:
-                backlog = await self.operators.measure_messages()
-                self.metrics.messages_pending.set(backlog.pending)
-                self.metrics.messages_pending_oldest_seconds.set(backlog.oldest_seconds or 0.0)
-                self.metrics.set_standstill(await self.operators.measure_signals())
-                counts: dict[str, int] = {}
-                for (status, _), count in (await self.operators.count_executions()).items():
-                    counts[status] = counts.get(status, 0) + count
-                self.metrics.set_executions(counts)
-                self.metrics.requests_in_flight.set(self.requests.in_flight)
-                self.metrics.set_requests(await self.requests.count())
-            except Exception as error:
-                log.debug("gauges_not_read", error=str(error))
-            await asyncio.sleep(METRICS_SECONDS)
 
 
 @asynccontextmanager

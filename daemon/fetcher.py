@@ -96,6 +96,8 @@ class Fetcher:
             await self._supervisor.messages_bell.wait(self._sweep_seconds)
             self._supervisor.due_bell.ring()
             return
+        if self._listener.dozing and self._listener.beds != self._partitions.owned:
+            await self._listener.wake_up()  # what was gained would not notify, what was lost keeps another awake
         if self._listener.dozing:
             await self._sleep_and_look()
         else:
@@ -123,7 +125,7 @@ class Fetcher:
             self._falling = FALLING_SECONDS_FIRST
         if self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES):
             await asyncio.sleep(max(AWAKE_SECONDS, self._pause))
-        elif not found and not self._crowd.unsettled and await self._listener.doze():
+        elif not found and not self._crowd.unsettled and await self._listener.doze(self._partitions.owned):
             await self._look(None)
             self._supervisor.due_bell.ring()
             if self._crowd.unsettled:
@@ -140,6 +142,7 @@ class Fetcher:
         try:
             while True:
                 await self._pressure.clear()
+                supervisor.forgotten.clear()
                 fair = self._crowd.crowded or self._pressure.scarce
                 messages, more = await (self._fetch_fairly if fair else self._fetch)(partitions)
                 supervisor.overflowed = False

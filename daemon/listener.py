@@ -45,14 +45,13 @@ class Listener:
         random: Random,
         *,
         heartbeat_seconds: float,
-        on_wake: Callable[[int | None], None],
-        on_due: Callable[[], None],
+        on_wake: Callable[[int | None, bool], None],
         on_change: Mapping[str, Callable[[], None]],
         on_listen: Callable[[], None],
     ) -> None:
-        """`on_wake` is told the partition of every notification, `on_due` that an execution of it is due (its
-        number has a sign then), `on_listen` that LISTEN was just done. `on_change` has what is called for
-        payloads that stand for no partition: schedules or sources have changed.
+        """`on_wake` is told the partition of every notification (None: any may have something), and whether an
+        execution of it is due (its number has a sign then), `on_listen` that LISTEN was just done. `on_change` has
+        what is called for payloads that stand for no partition: schedules, sources or daemons have changed.
 
         A half-dead connection is found after at most two `heartbeat_seconds`.
         """
@@ -62,7 +61,6 @@ class Listener:
         self._backoff = Backoff(RECONNECT_SECONDS_FIRST, RECONNECT_SECONDS_MAX, random)
         self._heartbeat_seconds = heartbeat_seconds
         self._on_wake = on_wake
-        self._on_due = on_due
         self._on_change = on_change
         self._on_listen = on_listen
         self._connection: asyncpg.Connection[Any] | None = None
@@ -70,6 +68,7 @@ class Listener:
         self._ended = Bell()
         self.deaf = False
         self.dozing = False
+        self.beds: frozenset[int] = frozenset()  # the partitions that it dozes for, while it does
 
     @property
     def listening(self) -> bool:
@@ -135,24 +134,24 @@ class Listener:
             if (changed := self._on_change.get(str(payload))) is not None:
                 changed()
                 return
-            if str(payload).startswith("+"):
-                self._on_due()
-            self._on_wake(int(str(payload)))
+            self._on_wake(int(str(payload)), str(payload).startswith("+"))
         except Exception:
             log.exception("notification_mishandled", payload=str(payload)[:50])
             self._metrics.count_error("internal")
-            self._on_wake(None)
+            self._on_wake(None, True)
 
     # ── the doze protocol ──
 
-    async def doze(self) -> bool:
-        """Have rows notify from now on. False: not yet (transactions are in flight), or nobody would hear it."""
+    async def doze(self, partitions: frozenset[int]) -> bool:
+        """Have rows of these partitions notify from now on. False: not yet (transactions are in flight, or another's
+        locks are in the way), or nobody would hear it."""
         connection = self._connection
         if connection is None or self.deaf:
             return False
         try:
             async with self._one_at_a_time, asyncio.timeout(self._heartbeat_seconds):
-                self.dozing = await self._store.try_doze(connection)
+                self.dozing = await self._store.try_doze(connection, partitions)
+            self.beds = partitions
         except _TROUBLE as error:
             self._terminate(connection, error)
         return self.dozing
@@ -181,4 +180,4 @@ class Listener:
         self.deaf = False
         if connection is not None and not connection.is_closed():
             connection.terminate()
-        self._on_wake(None)
+        self._on_wake(None, False)

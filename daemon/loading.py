@@ -12,7 +12,7 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.cues import Standing
 from daemon.metrics import Metrics
-from daemon.plans import Plans
+from daemon.plans import NewerPlan, Plans
 from daemon.rows import LoadedExecution
 from daemon.store import EVERY_BOT, Store
 from daemon.turns import standing_of, start_failed
@@ -59,6 +59,9 @@ class Loading:
     async def _stand(
         self, row: LoadedExecution, plan: Plan | UnreadablePlan, given: dict[str, Value]
     ) -> Standing | None:
+        if isinstance(plan, NewerPlan):
+            self._defer(row, plan)
+            return None
         if isinstance(plan, UnreadablePlan):
             await self.park(row.id, row.revision, plan)
             return None
@@ -66,12 +69,25 @@ class Loading:
             return standing_of(row, plan, given)
         except UnreadableCheckpoint as error:
             if error.newer:
-                log.info("execution_deferred", execution=str(row.id), reason=str(error))
+                self._defer(row, error)
             else:
                 await self.park(row.id, row.revision, error)
         except ScriptError as error:
             await self._committer.settle(start_failed(row, plan, error))
         return None
+
+    def _defer(self, row: LoadedExecution, error: Exception) -> None:
+        """Leave an execution to a newer daemon, which is there or will be: it is looked at again in every sweep."""
+        log.info("execution_deferred", execution=str(row.id), reason=str(error))
+
+    async def still_live(self, ids: Collection[UUID]) -> Collection[UUID]:
+        """Return which of them may still run; all, where that cannot be told now."""
+        try:
+            rows = await self._store.load_executions(ids)
+        except Exception as error:  # it is looked at again, and an error here must not end the actors
+            log.info("executions_not_checked", error=str(error) or type(error).__name__)
+            return ids
+        return [row.id for row in rows if row.status in ("running", "waiting")]
 
     async def park(self, execution_id: UUID, revision: int, error: Exception) -> None:
         """Put an execution aside with its error, for the operator to see; its state stays as it is. For as long as

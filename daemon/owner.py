@@ -16,6 +16,9 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
+from daemon.store_partitions import Herald
+from daemon.version import stepwell_version
+
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 START_FIELD = 22  # of /proc/PID/stat, in proc(5): when the process started, in clock ticks since boot
 STATE_FIELD = 3
@@ -27,6 +30,11 @@ def owner_name() -> str:
     pid = os.getpid()
     found = _state_and_start(pid)
     return f"{socket.gethostname()}:{_machine()}:{pid}:{found[1] if found else ''}:{uuid4().hex[:12]}"
+
+
+def herald_of(owner: str) -> Herald:
+    """Return how the daemon of that name, which is this process, announces itself."""
+    return Herald(owner, socket.gethostname(), os.getpid(), stepwell_version())
 
 
 def is_gone(owner: str) -> bool:

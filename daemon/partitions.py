@@ -1,29 +1,48 @@
 """Which share of the sessions is ours, and until when.
 
-States: *none* (nothing is owned; claiming is tried again and again: another daemon's lease may end), *held* (every
-write is allowed until `until`, a moment of our own monotonic clock that lies before the lease's end on the
-database's), *late* (renewal was not answered in time: the daemon fences itself, commits nothing more, and claims
-anew), *released*. The fence that counts is in the statements: they write nothing for who is not the owner. What is
-remembered here only saves the trouble, so a daemon that was paused and wakes up late needs no other care.
+A daemon lives by a row that it prolongs; whoever finds a row whose lease has ended deletes it, and what it owned is
+free. Each takes its share of the 256 partitions and gives back what it has above that, so daemons may come and go
+without anybody being told. Nothing about the others is remembered: each round asks the database.
+
+States: *joining* (no round has been answered yet), *held* (every write is allowed until `until`, a moment of our own
+clock that lies before the lease's end on the database's), *late* (rounds are not answered: the daemon fences itself,
+drops what it holds in memory, commits nothing more, and joins anew), *leaving* (it claims nothing more and gives back
+what it can), *released*. The fence that counts is in the statements: they write nothing for who is not the owner.
+What is remembered here only saves the trouble, so a daemon that was paused and wakes up late needs no other care.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Collection
 from random import Random
-from time import monotonic
 
 import structlog
 
 from daemon.bell import Bell
-from daemon.store import Store
+from daemon.store_partitions import PartitionStore
 
 PARTITIONS = 256
-RENEWALS_PER_LEASE = 3
-CLAIM_SECONDS_MAX = 2.0  # how long a free partition may lie unclaimed
+# Of the lease that is configured. Silent for that long, a daemon has been succeeded already: its row ends before, by as
+# much as the others may take to look, and it stops itself before its row ends, however fast its clock runs.
+TERM_SHARE = 0.8
+FENCE_SHARE = 0.7
+ROUNDS_PER_LEASE = 10
+ATTEMPTS_PER_LEASE = 3
+ROUND_SECONDS_MAX = 1.0
+HERD_SECONDS = 0.002  # for each daemon that looks because another came or went, so that not all do at once
+HERD_SECONDS_MAX = 0.25
 
 log = structlog.get_logger(__name__)
+
+
+def seconds_awake() -> float:
+    """Return a clock that never goes back, and goes on while the machine is suspended (the monotonic one may not)."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Partitions:
@@ -31,18 +50,21 @@ class Partitions:
 
     def __init__(
         self,
-        store: Store,
+        store: PartitionStore,
         random: Random,
         *,
         lease_seconds: float,
-        on_gain: Callable[[], Awaitable[None]],
+        on_gain: Callable[[frozenset[int]], Awaitable[None]],
         on_owned: Callable[[], None],
-        on_loss: Callable[[], None],
+        on_loss: Callable[[frozenset[int]], None],
         is_gone: Callable[[str], bool] = lambda _: False,
+        in_memory: Callable[[], int] = lambda: 0,
+        pinned: Callable[[], Collection[int]] = frozenset,
     ) -> None:
         """`on_gain` runs before anything newly owned is worked on, `on_owned` when that may begin, `on_loss` when
-        something was taken away. `is_gone` tells whether another owner certainly has ended: its lease is not waited
-        for."""
+        something is another's from now on. `is_gone` tells whether another owner certainly has ended: its lease is
+        not waited for. `in_memory` is how many executions are; `pinned` are partitions that are not given back for
+        others' sake, because what is in memory for them is nowhere else."""
         self._store = store
         self._random = random
         self._lease_seconds = lease_seconds
@@ -50,87 +72,121 @@ class Partitions:
         self._on_owned = on_owned
         self._on_loss = on_loss
         self._is_gone = is_gone
+        self._in_memory = in_memory
+        self._pinned = pinned
         self._until = 0.0
+        self._epochs: dict[int, int] = {}  # of what is owned: it may be lost and owned again between two rounds
+        self._others: tuple[str, ...] = ()
+        self._strays: frozenset[int] = frozenset()  # what was on its way into memory when they were given back
+        self._leaving = False
         self._poke = Bell()
+        self._one_at_a_time = asyncio.Lock()
         self.owned: frozenset[int] = frozenset()
         self.problem = "the partitions are not claimed yet"
 
     def may_write(self) -> bool:
         """Whether the lease certainly still runs."""
-        return monotonic() < self._until
+        return seconds_awake() < self._until
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other daemon was there in the last round."""
+        return not self._others
 
     @property
     def reason(self) -> str | None:
-        """Why the daemon is not ready, or None."""
-        if not self.owned:
-            return self.problem
-        return None if self.may_write() else "the lease could not be renewed in time"
+        """Why the daemon is not ready, or None. One whose share others still have, or that has none, is ready."""
+        return None if self.may_write() else self.problem
+
+    def look(self) -> None:
+        """Have a round soon: another daemon came, went, or gave something back."""
+        self._poke.ring()
 
     async def run(self) -> None:
-        """Claim and renew until cancelled."""
+        """Hold our share until cancelled."""
+        pause = min(ROUND_SECONDS_MAX, self._lease_seconds / ROUNDS_PER_LEASE)
         while True:
             try:
-                async with asyncio.timeout(self._lease_seconds / RENEWALS_PER_LEASE):
+                async with asyncio.timeout(self._lease_seconds / ATTEMPTS_PER_LEASE), self._one_at_a_time:
                     await self._tend()
             except Exception as error:
-                self.problem = f"the partitions cannot be claimed: {error or type(error).__name__}"
-                log.warning("lease_not_renewed", error=str(error) or type(error).__name__)
+                said = str(error) or type(error).__name__
+                self.problem = f"the lease cannot be prolonged: {said}"
+                log.warning("lease_not_renewed", error=said)
                 if self.owned and not self.may_write():
-                    self._lose("the lease could not be renewed in time")
-                await asyncio.sleep(min(1.0, self._lease_seconds / 10) * (0.5 + self._random.random() / 2))
+                    self._lose(self.owned, "the lease could not be prolonged in time")
+                await asyncio.sleep(pause * (0.5 + self._random.random() / 2))
                 continue
-            whole = len(self.owned) == PARTITIONS
-            pause = self._lease_seconds / RENEWALS_PER_LEASE
-            pause = pause if whole else min(CLAIM_SECONDS_MAX, pause)
-            await self._poke.wait(pause * (0.75 + self._random.random() / 4))
+            if await self._poke.wait(pause * (0.75 + self._random.random() / 4)):
+                herd = min(HERD_SECONDS_MAX, HERD_SECONDS * len(self._others))
+                await asyncio.sleep(herd * self._random.random())
 
     async def _tend(self) -> None:
-        """Claim what is free or ours; who owns all only renews. Both may be done twice without harm."""
-        asked = monotonic()
-        renews = len(self.owned) == PARTITIONS and self.may_write()
-        if renews:
-            owned = await self._store.renew_partitions(self._lease_seconds)
-        else:
-            await self._free_the_dead()
-            owned = await self._store.claim_partitions(self._lease_seconds)
-            if self.owned:  # claiming skips rows that others are looking at; ours among them are still ours
-                owned = await self._store.renew_partitions(self._lease_seconds)
-        before = self.owned
-        if before - set(owned):
-            self._lose("another daemon took partitions over")
-            self._poke.ring()
-            return
-        if set(owned) - before:
-            log.info("partitions_claimed", owned=len(owned), of=PARTITIONS)
-            await self._on_gain()
-        # A lease's end is reckoned from before it was asked for, and a tenth early.
-        self._until = asked + self._lease_seconds * 0.9 if owned else 0.0
-        self.owned = frozenset(owned)
-        if self.owned - before:
+        """One round. A round that is cut short is done again, and nothing of it counts twice."""
+        if self._strays:
+            self._on_loss(self._strays - self.owned)
+            self._strays = frozenset()
+        gone = [owner for owner in self._others if self._is_gone(owner)]
+        for owner in gone:
+            log.warning("owner_gone", owner=owner)
+        asked = seconds_awake()
+        tended = await self._store.tend(
+            self._lease_seconds * TERM_SHARE, leaving=self._leaving, executions=self._in_memory(), gone=gone
+        )
+        epochs, self._others = tended.epochs, tended.others
+        if lost := frozenset(n for n, epoch in self._epochs.items() if epochs.get(n) != epoch):
+            self._lose(lost, "another daemon took partitions over")
+        if gained := frozenset(epochs) - self.owned:
+            log.info("partitions_claimed", gained=len(gained), owned=len(epochs), of=PARTITIONS, daemons=tended.daemons)
+            await self._on_gain(gained)
+        # The lease's end is reckoned from before it was asked for.
+        self._until = asked + self._lease_seconds * FENCE_SHARE
+        self._epochs, self.owned = epochs, frozenset(epochs)
+        self.problem = "the lease could not be prolonged in time"
+        if gained:
             self._on_owned()
-        if not owned:
-            if self.problem != WAITING:
-                log.warning("partitions_waiting", reason=WAITING)
-            self.problem = WAITING
+        if len(epochs) > tended.share:
+            await self._give_back_surplus(len(epochs) - tended.share)
+        if any(self._is_gone(owner) for owner in self._others):
+            self._poke.ring()
 
-    async def _free_the_dead(self) -> None:
-        for owner in await self._store.list_owners():
-            if self._is_gone(owner):
-                freed = await self._store.release_partitions(owner)
-                log.warning("owner_gone", owner=owner, partitions=len(freed))
+    async def _give_back_surplus(self, count: int) -> None:
+        pinned = self._pinned()
+        spare = sorted(self.owned.difference(pinned))
+        await self._give_back(self._random.sample(spare, min(count, len(spare))))
 
-    def _lose(self, reason: str) -> None:
-        log.error("partitions_lost", reason=reason)
-        self.owned = frozenset()
-        self._until = 0.0
-        self.problem = reason
-        self._on_loss()
+    async def give_back(self, partitions: Collection[int]) -> None:
+        """Give those back that are ours. Raises what the database raises; the next round tells what became of it."""
+        async with self._one_at_a_time:
+            await self._give_back(partitions)
+
+    async def _give_back(self, partitions: Collection[int]) -> None:
+        given = self.owned.intersection(partitions)
+        if not given:
+            return
+        self._forget(given)
+        await self._store.release(given)
+        log.info("partitions_given_back", given=len(given), owned=len(self.owned), of=PARTITIONS)
+        self._on_loss(given)  # not before, or what is fetched meanwhile would bring it back into memory
+        self._strays |= given
+
+    def _lose(self, lost: frozenset[int], reason: str) -> None:
+        log.error("partitions_lost", reason=reason, partitions=len(lost))
+        self._forget(lost)
+        self._strays |= lost
+        self._on_loss(lost)
+
+    def _forget(self, partitions: frozenset[int]) -> None:
+        self.owned -= partitions
+        self._epochs = {number: epoch for number, epoch in self._epochs.items() if number in self.owned}
+
+    def leave(self) -> None:
+        """Claim nothing more, and have the others share what is given back."""
+        self._leaving = True
+        self._poke.ring()
 
     async def release(self) -> None:
         """Give everything back at once, so that nobody has to wait for the lease to end."""
         self._until = 0.0
-        self.owned = frozenset()
-        await self._store.release_partitions()
-
-
-WAITING = "another daemon owns the conversations of this schema; waiting until it stops or its lease ends"
+        self._forget(self.owned)
+        await self._store.release()

@@ -5,7 +5,8 @@ costs memory and a place, no connection), *answered* (the attempt is over, its o
 (stored, or somebody else's by now). A row is taken only where its host and its bot have room, so what must wait
 stays in the database. An attempt is ours as long as its row says so, and an answer to one that is not is dropped by
 the statement that stores answers. A daemon whose lease has ended begins no attempt; those under way go on, because
-the requests may be nobody else's yet, and are cancelled as soon as they are.
+the requests may be nobody else's yet, and are cancelled as soon as they are. Those of partitions that were given back
+stay ours until they end: others see that we live.
 """
 
 from __future__ import annotations
@@ -170,8 +171,7 @@ class Requests:
                 async with asyncio.timeout(STORE_SECONDS_MAX):
                     await self._until_settled()
         self._begun.update(self._attempts)
-        if self._partitions.owned:
-            await self._store.recover((), self._begun, self._settings.in_doubt)
+        await self._store.recover((), self._begun, self._settings.in_doubt)
 
     async def _until_settled(self) -> None:
         while self._attempts or self.looking:  # noqa: ASYNC110 - once, in a daemon that stops
@@ -256,7 +256,7 @@ class Requests:
             if attempt is not None and attempt.task is not None:
                 attempt.lost = True
                 attempt.task.cancel()
-        if not self._partitions.owned:
+        if not self._partitions.may_write():
             return
         settings = self._settings
         for id, kind, status in await self._store.recover(self._attempts, self._begun, settings.in_doubt):

@@ -1,4 +1,4 @@
-"""What an actor's life needs of the database: leases, what to do, checkpoints, turns. One method a statement.
+"""What an actor's life needs of the database: what to do, checkpoints, turns. One method a statement.
 
 Every method may raise asyncpg.PostgresError, asyncpg.InterfaceError and OSError: the database is away, or
 says no.
@@ -66,13 +66,16 @@ def session_settings(schema: str) -> dict[str, str]:
     """Return the settings of every connection of ours, the listener's too. Raises BadSchemaName.
 
     jit is off: it costs a batch more than it can save. Plans are generic: planning one turn's commit
-    anew takes longer than running it; a test holds that generic plans go by index. Tools plan as usual.
+    anew takes longer than running it. A plan is kept, and may be made while a table is empty or nothing is known of
+    it, so whole tables are not read where there is an index, whatever looks cheaper then; a test holds that there is
+    one. Tools plan as usual.
     """
     return {
         "search_path": f'"{check_schema_name(schema)}", pg_temp',
         "timezone": "UTC",
         "jit": "off",
         "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
         "application_name": "stepwell",
     }
 
@@ -85,23 +88,6 @@ class Store:
         self._lanes = Lanes(pool, max(1, pool.get_max_size() - OTHERS))
         self.schema = check_schema_name(schema)
         self.owner = owner
-
-    async def claim_partitions(self, lease_seconds: float) -> list[int]:
-        """Take every partition that is free, expired or ours already, and return those, sorted."""
-        return await self._numbers("claim_partitions", lease_seconds)
-
-    async def renew_partitions(self, lease_seconds: float) -> list[int]:
-        """Prolong what is still ours and return it: what is missing was taken by another."""
-        return await self._numbers("renew_partitions", lease_seconds)
-
-    async def release_partitions(self, owner: str | None = None) -> list[int]:
-        """Give everything back, or what another owner had who is certainly gone, and return what that was."""
-        rows = await self._pool.fetch(query("release_partitions"), owner or self.owner)
-        return sorted(row[0] for row in rows)
-
-    async def list_owners(self) -> list[str]:
-        """Return the other owners whose leases run."""
-        return [row[0] for row in await self._pool.fetch(query("list_owners"), self.owner)]
 
     async def fetch_messages(
         self, held: Collection[int], limit: int, partitions: Collection[int] | None = None
@@ -223,9 +209,13 @@ class Store:
         parked = await self._pool.fetchval(query("park_execution"), execution_id, revision, self.owner, text)
         return parked is not None
 
-    async def mark_lost(self, held: Collection[UUID] = ()) -> list[UUID]:
-        """Mark the direct-mode executions that have begun and are in no one's memory; return them."""
-        rows = await self._pool.fetch(query("mark_lost"), self.owner, list(held))
+    async def mark_lost(self, held: Collection[UUID] = (), partitions: Collection[int] | None = None) -> list[UUID]:
+        """Mark the direct-mode executions that have begun and are in no one's memory; return them.
+
+        `partitions` narrows that to some of ours.
+        """
+        narrowed = None if partitions is None else list(partitions)
+        rows = await self._pool.fetch(query("mark_lost"), self.owner, list(held), narrowed)
         return [row[0] for row in rows]
 
     async def save_plan(self, plan: StoredPlan) -> None:
@@ -271,23 +261,20 @@ class Store:
         name: str = await self._pool.fetchval(query("name_channel"), kind)
         return name
 
-    async def try_doze(self, connection: Connection) -> bool:
-        """Ask that rows notify from now on, before sleeping. All of our partitions or none.
+    async def try_doze(self, connection: Connection, partitions: Collection[int]) -> bool:
+        """Ask that rows of these partitions, which are ours, notify from now on, before sleeping. All or none.
 
         The protocol, on a connection of its own that listens and holds no other advisory lock:
         look for work until there is none; try_doze; False: transactions that skipped their notification are
-        in flight, so look again shortly (or we own nothing); True: look once more, for what they committed;
+        in flight, so look again shortly (or none of them is ours); True: look once more, for what they committed;
         found nothing: sleep until notified or due; then wake_up, and look.
         """
-        dozing: bool = await connection.fetchval(query("doze"), self.owner)
+        dozing: bool = await connection.fetchval(query("doze"), self.owner, list(partitions))
         return dozing
 
     async def wake_up(self, connection: Connection) -> None:
         """Let rows come without a notification again. Harmless when awake."""
         await connection.execute(query("wake_up"))
-
-    async def _numbers(self, name: str, *arguments: float) -> list[int]:
-        return sorted(row[0] for row in await self._pool.fetch(query(name), self.owner, *arguments))
 
 
 async def _leave(_: object) -> None:

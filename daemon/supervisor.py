@@ -37,6 +37,8 @@ from daemon.turns import World
 
 PASSED_OVER_MAX = 10_000
 SLICE_SECONDS = 0.005  # of handing out, until others have their turn
+PASSED_OVER_DUE_MAX = 10_000
+EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
 log = structlog.get_logger(__name__)
@@ -67,13 +69,13 @@ class Supervisor:
         self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
         self._held = Held()
         self._passed_over: set[int] = set()
+        self.forgotten: set[UUID] = set()  # sessions whose messages came free since the fetch under way began
         self._passed_over_due: set[UUID] = set()
         self._starting = anyio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
         self._named: set[int] | None = set()
-        self._more = self.short_of_room = False
-        self.overflowed = False  # a mailbox was full since somebody looked here
+        self._more = self.short_of_room = self.overflowed = False  # a mailbox was full since somebody looked here
         self.messages_bell = Bell()
         self.due_bell = Bell()
         self.requests_bell = Bell()  # a commit of ours made requests
@@ -119,6 +121,21 @@ class Supervisor:
         return list(self._actors)
 
     @property
+    def present_count(self) -> int:
+        """How many executions have an actor."""
+        return len(self._actors)
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions of the executions that have an actor."""
+        return frozenset(_share_of(actor) for actor in self._actors.values())
+
+    @property
+    def pinned_partitions(self) -> frozenset[int]:
+        """The partitions of direct-mode executions that have an actor: they would be lost with it."""
+        return frozenset(_share_of(actor) for actor in self._actors.values() if actor.standing.direct)
+
+    @property
     def busy(self) -> bool:
         """Whether any actor has something to do."""
         return bool(self._busy)
@@ -151,6 +168,8 @@ class Supervisor:
         """Have events looked for that came before their wait."""
         if self.events_awaited is not None:
             self.events_awaited.update(names)
+            if len(self.events_awaited) > EVENTS_AWAITED_MAX:
+                self.events_awaited = None
         self.due_bell.ring()
 
     def _refill(self) -> None:
@@ -185,10 +204,16 @@ class Supervisor:
         for actor in list(self._actors.values()):
             actor.stop()
 
-    def let_go_all(self) -> None:
-        """Drop every actor with what it holds: the partitions are another's now."""
+    def let_go(self, partitions: Collection[int]) -> None:
+        """Drop the actors of those partitions with what they hold: they are another's now.
+
+        At once, whatever is under way: a message held by an actor that leaves would be left out when the partition
+        comes back, and the next one heard before it.
+        """
         for actor in list(self._actors.values()):
-            self._leave(actor)
+            if _share_of(actor) in partitions:
+                actor.drop()
+                self._forget(actor)
 
     # ── what comes in ──
 
@@ -236,7 +261,7 @@ class Supervisor:
                     until = perf_counter() + SLICE_SECONDS
                 actor = self._actors.get(item.id)
                 if actor is None:
-                    if len(self._passed_over_due) < PASSED_OVER_MAX:
+                    if len(self._passed_over_due) < PASSED_OVER_DUE_MAX:
                         self._passed_over_due.add(item.id)
                 else:
                     self._use(actor)
@@ -248,6 +273,8 @@ class Supervisor:
     def _put(self, actor: Actor, message: PendingMessage | Signal) -> bool:
         if message.id in self._held:
             return False
+        if message.session_id in self.forgotten and isinstance(message, PendingMessage):
+            return False  # one before it may have come free since it was fetched: all are fetched again, in order
         mailbox = actor.mailbox
         if not (mailbox.put_signal(message) if isinstance(message, Signal) else mailbox.put(message)):
             self.overflowed = True
@@ -337,6 +364,8 @@ class Supervisor:
         if left or actor.in_hand is not None:
             self._held.let_go([item.id for item in left])
             self._held.let_go((actor.in_hand or 0,))
+            if actor.standing.row.session_id is not None:
+                self.forgotten.add(actor.standing.row.session_id)
             self._look_again(actor.standing.row.session_id)
             self.due_bell.ring()
         if mailbox.due is not None:
@@ -356,17 +385,14 @@ class Supervisor:
     async def _let_go_ended(self) -> None:
         """Let go direct-mode actors whose execution was cancelled: nothing else would ever wake them."""
         direct = [a for a in self._actors.values() if a.standing.direct and a.idle]
-        if not direct:
-            return
-        try:
-            rows = {row.id: row for row in await self._store.load_executions([a.id for a in direct])}
-        except Exception as error:  # it is looked at again, and an error here must not end the actors
-            log.info("direct_executions_not_checked", error=str(error) or type(error).__name__)
-            return
+        live = await self._loading.still_live([a.id for a in direct]) if direct else frozenset()
         for actor in direct:
-            row = rows.get(actor.id)
-            if (row is None or row.status not in ("running", "waiting")) and actor.idle:
+            if actor.id not in live and actor.idle:
                 self._leave(actor)
+
+
+def _share_of(actor: Actor) -> int:
+    return partition_of(actor.standing.row.session_id or actor.id)
 
 
 def partition_of(session_id: UUID) -> int:

@@ -32,14 +32,14 @@ begin
             'workflow_retry_request', 'workflow_complete_request', 'workflow_fail_request', 'workflow_publish', 'workflow_approve', 'workflow_trigger',
             'workflow_pause_schedule', 'workflow_resume_schedule', 'workflow_trigger_schedule', 'workflow_backfill_schedule',
             'workflow_schedule', 'workflow_schedule_status', 'workflow_deploy', 'workflow_bot_id',
-            'workflow_read_json', 'workflow_hearer', 'workflow_bots_of_caller') then
+            'workflow_read_json', 'workflow_hearer', 'workflow_bots_of_caller', 'workflow_now') then
             execute format('grant execute on function %s to stepwell_operator', ours.name);
         end if;
     end loop;
 
     -- operator: reads the views, which run with the reader's rights, and so what is behind them.
     grant select on workflow_executions, workflow_turns, workflow_replies, workflow_messages, workflow_plans, workflow_scripts,
-        workflow_partitions, workflow_waiting, workflow_history, workflow_transcript, workflow_funnel, workflow_counts,
+        workflow_partitions, workflow_daemons, workflow_shares, workflow_waiting, workflow_history, workflow_transcript, workflow_funnel, workflow_counts,
         workflow_requests, workflow_requests_open, workflow_approvals,
         workflow_schedules, workflow_timetable, workflow_declarations, workflow_sources, workflow_deployments
         to stepwell_operator;
@@ -47,10 +47,10 @@ begin
     -- daemon: the tables of this schema that are ours, the server's two among them.
     for ours in
         select c.oid::regclass as name, c.relkind from pg_class c
-        where c.relnamespace = quote_ident(current_schema())::regnamespace and c.relname like 'workflow\_%' and c.relkind in ('r', 'v', 'S')
+        where c.relnamespace = quote_ident(current_schema())::regnamespace and c.relname like 'workflow\_%' and c.relkind in ('r', 'p', 'v', 'S')
     loop
         execute format('grant %s on %s to stepwell_daemon',
-            case ours.relkind when 'r' then 'select, insert, update, delete' when 'S' then 'usage, select' else 'select' end, ours.name);
+            case when ours.relkind in ('r', 'p') then 'select, insert, update, delete' when ours.relkind = 'S' then 'usage, select' else 'select' end, ours.name);
     end loop;
     -- What is read where it exists.
     for ours in

@@ -106,9 +106,10 @@ comment on column workflow_executions.problem is 'the error it failed with, or w
 create sequence workflow_start_order;
 
 -- A turn changes state_json, current_step, revision, turn and updated_at: none of them is in an index, so
--- the new version of the row stays on its page (HOT). Room for it is what the fillfactor leaves.
+-- the new version of the row stays on its page (HOT). Room for it is what the fillfactor leaves: with 1 KB of variables, four
+-- rows and one new version of one of them.
 alter table workflow_executions set (
-    fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
+    fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
 );
 create index workflow_executions_stack on workflow_executions (session_id, start_order desc)
     where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
@@ -118,7 +119,7 @@ create unique index workflow_executions_start_key on workflow_executions (bot_id
     where start_key is not null;
 create index workflow_executions_due on workflow_executions (wake_at)
     where plan_hash is not null and wake_at is not null and status in ('running', 'waiting');
-create index workflow_executions_listed on workflow_executions (start_order desc)
+create index workflow_executions_listed on workflow_executions (start_order)
     where plan_hash is not null;
 create index workflow_executions_direct on workflow_executions (partition)
     where mode = 'direct' and status in ('running', 'waiting', 'paused');
@@ -202,11 +203,25 @@ create table workflow_bot_memories (
 create table workflow_partitions (
     number smallint primary key check (number between 0 and 255),
     owner text,
-    epoch bigint not null default 0,
-    lease_until timestamptz
+    epoch bigint not null default 0
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 insert into workflow_partitions (number) select generate_series(0, 255);
+comment on column workflow_partitions.owner is 'a daemon of workflow_daemons; one that is not there owns nothing any more';
 comment on column workflow_partitions.epoch is 'grows when the owner changes';
+
+create table workflow_daemons (
+    owner text primary key,
+    host text not null,
+    pid integer not null,
+    version text not null,
+    started_at timestamptz not null,
+    lease_until timestamptz not null,
+    leaving boolean not null default false,
+    executions integer not null default 0
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table workflow_daemons is
+    'The daemons that live: each prolongs the lease of its row, and another deletes the row once that lease has ended.';
+comment on column workflow_daemons.executions is 'that it holds in memory, when it said so last';
 
 create table workflow_bot_roles (
     role name not null,

@@ -93,95 +93,93 @@ as $$
 declare
     limit_characters integer;
     hearer record;
+    bot uuid;
+    script text;
 begin
-    new.created_at := coalesce(new.created_at, workflow_now());
-    new.partition := workflow_partition(new.session_id);
-    -- Every message of every user comes through here, and each query, and each function with a search_path of its own,
-    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single one, which tells its lane.
-    -- A table without a page never had a row: no role is held to a bot.
-    if new.session_id is null or new.content is null or length(new.content) > 1000 or new.attachments is not null
-        or new.external_id is not null or new.execution_id is not null or new.prompt_id is not null
-        or pg_relation_size('workflow_bot_roles') > 0
-    then
-        if new.session_id is null then
-            raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
-                hint = 'It is the session whose script hears the message.';
-        end if;
-        if new.attachments is not null then
-            perform workflow_check_attachments(new.attachments);
-            new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
-        end if;
-        if new.content is null and new.attachments is null then
-            raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
-                hint = 'An empty text is content; null is not.';
-        end if;
-        new.content := coalesce(new.content, '');
+    -- Every message of every user comes through here. Each query costs it as much as its row, so what is rare is asked for
+    -- only where it is needed, by an IF of its own: an expression with a query in it is a query, whatever stands before it.
+    -- And what is not rare calls no function with a search_path of its own, which costs as much as a small query.
+    if new.session_id is null then
+        raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
+            hint = 'It is the session whose script hears the message.';
+    end if;
+    if new.attachments is not null then
+        perform workflow_check_attachments(new.attachments);
+        new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
+    end if;
+    if new.content is null and new.attachments is null then
+        raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
+            hint = 'An empty text is content; null is not.';
+    end if;
+    new.content := coalesce(new.content, '');
+    if length(new.content) > 1000 then
         select s.value into limit_characters from workflow_settings s where s.key = 'message_characters_max';
         if length(new.content) > limit_characters then
             raise exception using errcode = 'SW001',
                 message = format('The message has %s characters; at most %s are accepted.', length(new.content), limit_characters),
                 hint = 'Shorten it, send it as an attachment, or raise message_characters_max in workflow_settings.';
         end if;
+    end if;
+    new.created_at := coalesce(new.created_at, workflow_now());
+    new.partition := workflow_partition(new.session_id);
 
-        if new.external_id is not null and exists (
-            select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id
-        ) then
+    if new.external_id is not null then
+        if exists (select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id) then
             return null;
         end if;
-        if new.prompt_id is not null and new.execution_id is null then
-            new.execution_id := workflow_asker(new.session_id, new.prompt_id);
-            if new.execution_id is null then
-                raise exception using errcode = 'SW012',
-                    message = format('The question %L is not open in this session.', new.prompt_id),
-                    hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
-            end if;
-        end if;
+    end if;
+    if new.prompt_id is not null and new.execution_id is null then
+        new.execution_id := workflow_asker(new.session_id, new.prompt_id);
         if new.execution_id is null then
-            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
-            where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
-            order by e.start_order desc limit 1;
-        else
-            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
+            raise exception using errcode = 'SW012',
+                message = format('The question %L is not open in this session.', new.prompt_id),
+                hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
         end if;
-        if new.execution_id is not null and (
-            hearer.id is null or hearer.session_id is distinct from new.session_id
-            or hearer.status not in ('running', 'waiting', 'paused')
-        ) then
+    end if;
+    if new.execution_id is null then
+        select e.bot_id, e.script_path into bot, script from workflow_executions e
+        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        order by e.start_order desc limit 1;
+    else
+        select e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
+        if not found or hearer.session_id is distinct from new.session_id or hearer.status not in ('running', 'waiting', 'paused') then
             raise exception using errcode = 'SW011',
                 message = format('Execution %s cannot hear this message: it has ended or is not of session %s.', new.execution_id, new.session_id),
                 hint = 'Leave execution_id out to address whatever the session runs now.';
         end if;
-        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
-        if exists (select from workflow_bot_roles) then
-            if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
-                new.bot_id := (workflow_bots_of_caller())[1];
-            end if;
-            perform workflow_check_bot(new.bot_id);
-            if hearer.id is not null then
-                perform workflow_check_bot(hearer.bot_id);
-            end if;
-        end if;
-
-        if new.external_id is not null then
-            insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
-            values (new.session_id, new.external_id, hearer.id, new.created_at)
-            on conflict do nothing;
-            if not found then
-                return null;
-            end if;
-        end if;
-    else
-        select e.id, e.bot_id, e.script_path into hearer from workflow_executions e
-        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
-        order by e.start_order desc limit 1;
-        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
+        bot := hearer.bot_id;
+        script := hearer.script_path;
     end if;
-    new.lane := case when hearer.id is null then 0 else workflow_lane(hearer.bot_id, hearer.script_path) end;
+    if script is not null then
+        new.lane := workflow_lane(bot, script);
+    end if;
+    if new.bot_id is null then
+        new.bot_id := bot;
+    end if;
+    if pg_relation_size('workflow_bot_roles') = 0 then
+        null;  -- the table never had a row, so nobody is held to a bot
+    elsif exists (select from workflow_bot_roles) then
+        if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
+            new.bot_id := (workflow_bots_of_caller())[1];
+        end if;
+        perform workflow_check_bot(new.bot_id);
+        if bot is not null then
+            perform workflow_check_bot(bot);
+        end if;
+    end if;
 
+    if new.external_id is not null then
+        insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
+        values (new.session_id, new.external_id, coalesce(new.execution_id, workflow_hearer(new.session_id)), new.created_at)
+        on conflict do nothing;
+        if not found then
+            return null;
+        end if;
+    end if;
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
-    if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16) then
-        perform pg_notify(workflow_channel('wake'), new.partition::text);
+    if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition) then
+        perform pg_notify(case current_schema() when 'public' then 'workflow_wake' else workflow_channel('wake') end, new.partition::text);
     end if;
     return new;
 end

@@ -1,5 +1,14 @@
 -- What anyone may look at. Views run with the rights of who reads them, so the rules about bots hold here too.
 
+create view workflow_shares with (security_invoker = true) as
+select d.owner, d.host, d.pid, d.version, d.started_at, d.leaving, coalesce(o.partitions, 0) as partitions, d.executions,
+    d.lease_until - workflow_now() as lease_left
+from workflow_daemons d full join (
+    select x.owner, count(*) as partitions from workflow_partitions p left join workflow_daemons x on x.owner = p.owner group by x.owner
+) o on o.owner = d.owner;
+comment on view workflow_shares is
+    'Who owns how many of the 256 partitions of sessions: a row for each daemon, and one without an owner for what nobody owns.';
+
 create view workflow_waiting with (security_invoker = true) as
 select e.id as execution_id, e.session_id, e.bot_id, e.script_path as script, e.current_step, e.wait_kind as kind,
     coalesce(t.at, e.updated_at) as since,

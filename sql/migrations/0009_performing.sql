@@ -120,7 +120,7 @@ comment on type workflow_taken_request is
 
 create function workflow_take_requests(kind text, "limit" integer default 10, lease interval default '1 minute')
     returns setof workflow_taken_request
-    volatile security definer language plpgsql set search_path from current
+    volatile security definer language plpgsql set search_path from current set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -283,7 +283,8 @@ begin
         select r.id, coalesce(r.policy, in_doubt) = 'park' as parks,
             r.attempts - r.cut_short >= coalesce(a.attempts_max, workflow_answer_requests.attempts_max) as spent
         from workflow_requests r join answer a on a.id = r.id
-        where r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
+        where r.id = any (array(select x.id from answer x))  -- by key, whatever the planner takes the array to hold
+            and r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
         order by r.id for no key update of r
     ), judged as materialized (
         select a.*, case
@@ -299,7 +300,7 @@ begin
             taken_by = case when j.becomes = 'pending' then null else r.taken_by end,
             not_before = case when j.becomes = 'pending' then workflow_now() + make_interval(secs => j.after_seconds) else r.not_before end,
             ended_at = case when j.becomes in ('done', 'failed') then workflow_now() end
-        from judged j where r.id = j.id
+        from judged j where r.id = j.id and r.id = any (array(select x.id from judged x))
         returning r.id, r.status, r.execution_id, r.number, r.partition
     ), told as (
         insert into workflow_signals (execution_id, partition, kind, number, name, data, message, created_at)
@@ -312,15 +313,15 @@ begin
     select m.id, m.status from moved m;
     -- The taker looks for itself; where another owns the partition by now, that one is woken.
     perform workflow_wake(array_agg(distinct r.partition))
-    from jsonb_array_elements(answers) a
-    join workflow_requests r on r.id = (a ->> 'id')::uuid and r.status in ('done', 'failed')
-    join workflow_partitions p on p.number = r.partition and p.owner is distinct from taker
+    from workflow_requests r join workflow_partitions p on p.number = r.partition and p.owner is distinct from taker
+    where r.id = any (array(select (a ->> 'id')::uuid from jsonb_array_elements(answers) a)) and r.status in ('done', 'failed')
     having count(*) > 0;
 end
 $$;
 
--- Finds attempts that were cut short, in the partitions of this owner: its own that it does not hold, those of owners
--- before it, those of other programs whose lease has ended. `begun` are the ids of its own that may have had an effect.
+-- Finds attempts that were cut short: this daemon's own that it does not hold, and in its partitions those of daemons that
+-- live no more (who gave a partition back still makes the attempts it had begun) and those of other programs whose lease has
+-- ended. `begun` are the ids of its own that may have had an effect.
 create function workflow_recover_requests(taker text, held uuid[], begun uuid[], in_doubt text)
     returns table (id uuid, kind text, status text)
     volatile language plpgsql set search_path from current
@@ -336,9 +337,12 @@ begin
             coalesce(r.policy, case when r.lease_until is null then in_doubt else 'repeat' end) = 'park'
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
-        where r.status = 'taken' and r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker))
+        where r.status = 'taken'
+            and (r.taken_by = taker or r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker)))
             -- Not in: hashed. There are thousands on both sides, and unequal to all of an array is tried one by one.
-            and case when r.lease_until is null then r.taken_by <> taker or r.id not in (select unnest(held)) else r.lease_until <= workflow_now() end
+            and case when r.lease_until is not null then r.lease_until <= workflow_now()
+                when r.taken_by = taker then r.id not in (select unnest(held))
+                else r.taken_by not in (select d.owner from workflow_daemons d) end
         order by r.id for no key update skip locked
     )
     update workflow_requests r

@@ -6,10 +6,11 @@ select e.id, e.start_order, e.session_id, e.bot_id, e.script_path as script, e.m
     coalesce(r.lane, '') as request_of, w.waits::text,
     coalesce(w.wait ->> 'prompt', '') as prompt, coalesce(w.wait ->> 'type', '') as type,
     (select count(*) from workflow_messages m where m.session_id = e.session_id) as messages_pending,
-    p.owner is not null and p.lease_until > workflow_now() as owned, workflow_now() as now
+    d.lease_until is not null and d.lease_until > workflow_now() as owned, workflow_now() as now
 from workflow_executions e
 left join workflow_turns t on t.execution_id = e.id and t.turn = e.turn
 left join workflow_partitions p on p.number = e.partition
+left join workflow_daemons d on d.owner = p.owner
 left join lateral (
     select x.kind, x.status, x.attempts, case x.kind
             when 'approval' then (select string_agg(p, ', ') from jsonb_array_elements_text(x.payload -> 'people') p)

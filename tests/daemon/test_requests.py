@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -318,6 +319,45 @@ async def test_f32_a_crash_inside_an_attempt_leaves_it_in_doubt(database: str) -
         assert f"began {performer.seen[0].key}\n".encode() == line and performer.seen[0].attempt == 2
 
 
+async def test_f20_a_killed_daemon_keeps_no_place(database: str) -> None:
+    """How many requests are under way is known by who makes them: what the dead one had under way takes no room."""
+    flags: dict[str, Any] = {"requests__in_flight_per_host_max": 1, "daemon__stop_seconds_max": 0.2}
+    stuck, performer = Told(never, lanes=True), Told(lanes=True)
+    async with chatting(database, SCRIPTS, performers=[stuck], **flags) as killed:
+        begun = await begin(killed)
+        await until(lambda: stuck.under_way == 1)
+        begun += await begin(killed, 2)
+        # Killed: its row is found to be nobody's, and it does not know.
+        await killed.daemon._cancel("partitions", "requests", "fetcher", "scheduler")
+        await execute(database, "update workflow_daemons set lease_until = now() - interval '1 s'")
+        async with chatting(database, SCRIPTS, performers=[performer], **flags) as heir:
+            for session, _ in begun:
+                assert await heir.until_said(session) == ["it is done"]
+    assert len(stuck.seen) == 1 and sorted(request.attempt for request in performer.seen) == [1, 1, 2]
+
+
+async def test_attempts_go_on_where_their_partition_was_given_back(database: str) -> None:
+    """Who makes an attempt still lives: nobody repeats it, and its answer counts."""
+    going = asyncio.Event()
+
+    async def answer(_: TakenRequest) -> Value:
+        await going.wait()
+        return "done"
+
+    first, second = Told(answer), Told()
+    async with chatting(database, SCRIPTS, performers=[first], requests__in_doubt="park") as chat:
+        begun = await begin(chat, 12)
+        await until(lambda: first.under_way == 12)
+        async with chatting(database, SCRIPTS, performers=[second]) as other:
+            await until(lambda: len(other.daemon.partitions.owned) == len(chat.daemon.partitions.owned) == 128)
+            other.daemon.requests.sweep()
+            await until(lambda: not other.daemon.requests.moving)
+            going.set()
+            for session, _ in begun:
+                assert await chat.until_said(session) == ["it is done"]
+    assert len(first.seen) == 12 and second.seen == []
+
+
 async def test_f56_a_daemon_that_lost_its_partitions_begins_nothing_and_is_not_heard(database: str) -> None:
     going = asyncio.Event()
 
@@ -332,7 +372,8 @@ async def test_f56_a_daemon_that_lost_its_partitions_begins_nothing_and_is_not_h
         # Another daemon has taken over, found the attempt cut short, and makes its own.
         await execute(
             database,
-            "update workflow_partitions set owner = 'other', epoch = epoch + 1, lease_until = now() + interval '1 h'",
+            "insert into workflow_daemons values ('other', 'elsewhere', 1, '1.0', now(), now() + interval '1 h')",
+            "update workflow_partitions set owner = 'other', epoch = epoch + 1",
             "update workflow_requests set taken_by = 'other', attempts = 2, cut_short = 1",
         )
         await begin(chat)

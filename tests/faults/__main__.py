@@ -11,6 +11,7 @@ from statistics import median
 from time import monotonic
 
 from tests.faults.arena import make_run, own_server
+from tests.faults.daemons import run_daemons
 from tests.faults.every_step import every_stop, run_every_step
 from tests.faults.flood import run_floods
 from tests.faults.kill import run_kills
@@ -84,6 +85,22 @@ def flood(given: argparse.Namespace) -> int:
         return 0
 
 
+def daemons(given: argparse.Namespace) -> int:
+    """Add, stop, kill and pause daemons."""
+    with own_server(given.postgres_bin) as (postgres, folder):
+        say(f"{given.conversations} conversations, {given.daemons} daemons, {given.events} events, "
+            f"seed {given.seed}, PostgreSQL {postgres.version}")  # fmt: skip
+        started = monotonic()
+        run = make_run(postgres.dsn, folder, given.conversations, given.seed, say=say)
+        result = asyncio.run(run_daemons(run, folder, given.daemons, given.events, daemon={}))
+        say(f"{', '.join(f'{what} {count}' for what, count in sorted(result.events.items()))} in "
+            f"{monotonic() - started:.0f} s; {run.bots.said} messages, {run.bots.replies} replies")  # fmt: skip
+        for what, seconds in result.after.items():
+            say(f"from a {what} until all partitions are owned by others: median {median(seconds or [0.0]):.2f} s, "
+                f"longest {max(seconds, default=0.0):.2f} s of {len(seconds)}")  # fmt: skip
+        return _conclude(tuple(result.violations), given.seed, result.logged)
+
+
 def every_step(given: argparse.Namespace) -> int:
     """Kill inside every turn, at every place, each in every way."""
     broken = 0
@@ -143,6 +160,13 @@ def main() -> int:
     flooding.add_argument("--seed", default="1", help="repeats a run's choices")
     flooding.add_argument("--postgres-bin", type=Path, help="a folder of PostgreSQL programs; default: the embedded")
     flooding.set_defaults(run=flood)
+
+    sharing = commands.add_parser(
+        "daemons", parents=[common], help="add, stop, kill and pause daemons that share the conversations"
+    )
+    sharing.add_argument("--daemons", type=int, default=2, help="how many there are, but for events (2)")
+    sharing.add_argument("--events", type=int, default=40, help="how many daemons are added, stopped, … (40)")
+    sharing.set_defaults(run=daemons)
     stepping = commands.add_parser("every-step", help="kill inside every turn of a conversation, at every place")
     stepping.add_argument("--seed", default="1", help="chooses the conversation")
     stepping.add_argument("--plain", action="store_true", help="a conversation as short as can be")

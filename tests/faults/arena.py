@@ -79,6 +79,11 @@ class Run:
         """How many messages the users say in all."""
         return sum(len(talk.conversation.answers) for talk in self.bots.talks.values())
 
+    async def finish(self, everyone: asyncio.Task[None]) -> list[str]:
+        """Let all conversations end; return what did not."""
+        await self.end(everyone)
+        return self._violations
+
     async def end(self, everyone: asyncio.Task[None]) -> None:
         """Let all conversations end."""
         self.bots.pace.open()

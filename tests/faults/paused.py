@@ -48,11 +48,10 @@ async def run_paused(run: Run, folder: Path) -> list[str]:
         await logged(first, "partitions_claimed")
         await wait_until(run.dsn, f"exists ({ASLEEP})", first)
         sleeper = await keeper.fetchval(ASLEEP)
-        second.start()
-        await logged(second, "partitions_waiting")
         async with run.bots.holding() as everyone:
             run.bots.pace.open()
             await _pause_in_commit(run, keeper)
+            second.start()
             async with asyncio.timeout(TAKEN_OVER_SECONDS_MAX):
                 await everyone
         before = await keeper.fetchval(EVERYTHING)
@@ -60,7 +59,7 @@ async def run_paused(run: Run, folder: Path) -> list[str]:
         await logged(first, "partitions_lost")
         if await keeper.fetchval(EVERYTHING) != before:
             violations.append("the daemon that was paused has written")
-        # Its successor can sleep only if it does not lie in its bed.
+        # Each can sleep only if the other does not lie in its beds.
         await wait_until(run.dsn, f"exists ({ASLEEP} and pid <> $1)", second, 30.0, sleeper)
         status = await second.stop()
         await logged(first, "partitions_claimed", 2)

@@ -49,9 +49,10 @@ class Service:
     def __init__(self, folder: Path, dsn: str, *, name: str = "daemon",
                  daemon: Mapping[str, object] | None = None,
                  limits: Mapping[str, object] | None = None,
-                 scripts: Sequence[str] = ("faults.bas",), more: str = "") -> None:  # fmt: skip
+                 scripts: Sequence[str] = ("faults.bas",), more: str = "", program: str = "daemon") -> None:  # fmt: skip
         self.log = folder / f"{name}.log"
         self._config = folder / f"{name}.toml"
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._said_before = 0
         sources = folder / "scripts"
@@ -73,7 +74,7 @@ class Service:
         """Start a daemon; it is not waited for."""
         assert self._process is None
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("STEPWELL_", "PYTHON"))}
-        command = [sys.executable, "-m", "daemon", "up", "--config", str(self._config)]
+        command = [sys.executable, "-m", self._program, "up", "--config", str(self._config)]
         with self.log.open("ab") as log:
             self._said_before = log.tell()
             self._process = subprocess.Popen(
@@ -91,6 +92,12 @@ class Service:
         self._process.kill()
         self._process.wait()
         self._process = None
+
+    async def ended(self) -> int:
+        """Return the exit status of a daemon that ends by itself."""
+        process, self._process = self._process, None
+        assert process is not None
+        return await asyncio.to_thread(process.wait, STOP_SECONDS_MAX)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, such as SIGSTOP."""

@@ -145,7 +145,7 @@ async def test_f10_two_installations_in_one_database_do_not_meet(empty_database:
     second = await asyncpg.connect(empty_database)
     await second.execute('set search_path = "Second"')
     sleeper = await asyncpg.connect(empty_database, server_settings={"search_path": '"Second"'})
-    assert await store.try_doze(sleeper)
+    assert await store.try_doze(sleeper, range(256))
     await ask(store, await start(second, session))
     await say(second, session)
     assert len(await store.fetch_messages([], 10)) == 1

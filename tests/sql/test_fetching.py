@@ -20,6 +20,7 @@ from tests.sql.world import (
     move_clock,
     open_store,
     say,
+    shares_of,
     start,
     stop_clock,
     turn_of,
@@ -141,19 +142,21 @@ async def test_leases_are_taken_renewed_lost_and_given_back(
 ) -> None:
     await stop_clock(connection)
     other = await open_store(database, "d2", claim=False)
-    assert await store.renew_partitions(60) == list(range(256))
-    assert await other.claim_partitions(60) == []
-    assert await store.claim_partitions(60) == list(range(256)), "claiming again is as good as renewing"
-    assert await connection.fetchval("select max(epoch) from workflow_partitions") == 1
+    ours, theirs = shares_of(store), shares_of(other)
+    everything = dict.fromkeys(range(256), 1)
+    assert (await ours.tend(60)).epochs == everything, "twice is as good as once"
     await move_clock(connection, timedelta(seconds=61))
-    assert await store.renew_partitions(60) == list(range(256)), "late, but nobody took them"
+    assert (await ours.tend(60)).epochs == everything, "late, but nobody took them"
     await move_clock(connection, timedelta(seconds=61))
-    assert await other.claim_partitions(60) == list(range(256))
-    assert await store.renew_partitions(60) == []
-    assert await store.release_partitions() == []
-    assert await other.release_partitions() == list(range(256))
-    assert await store.claim_partitions(60) == list(range(256))
-    assert await connection.fetchval("select min(epoch) from workflow_partitions") == 3
+    tended = await theirs.tend(60)
+    assert tended.epochs == dict.fromkeys(range(256), 2) and tended.others == ()
+    tended = await ours.tend(60)
+    assert (tended.epochs, tended.share, tended.daemons, tended.others) == ({}, 128, 2, ("d2",))
+    assert (await theirs.tend(60)).share == 128
+    assert await theirs.release(range(100, 300)) == list(range(100, 256)), "the rest is not there"
+    assert sorted((await ours.tend(60)).epochs) == list(range(100, 228)), "no more than its share"
+    assert await ours.release() == list(range(100, 228))
+    assert len((await theirs.tend(60)).epochs) == 256
     await close_store(other)
 
 

@@ -14,7 +14,7 @@ from daemon.migrations import Connection
 from daemon.rows import Signal
 from daemon.store import Store
 from daemon.store_requests import Answer, RequestStore
-from tests.sql.world import CLOCK, close_store, deploy, move_clock, open_store, requesting, start, stop_clock
+from tests.sql.world import CLOCK, close_store, deploy, move_clock, open_store, requesting, shares_of, start, stop_clock
 
 TAKE = "select * from workflow_take_requests('SEND FILE', $1, lease => '1 minute')"
 ROW = "select * from workflow_requests where id = $1"
@@ -252,8 +252,8 @@ async def test_f32_an_attempt_cut_short_is_repeated_under_its_key_or_parked(
     assert len(await take(requests)) == 3
     assert await requests.recover([free, parked, default], [], "park") == [], "the daemon holds them"
     heir = await open_store(database, "d2", claim=False)
-    await store.release_partitions()
-    await heir.claim_partitions(60)
+    await shares_of(store).release()
+    await shares_of(heir).tend(60)
     heirs = RequestStore(heir._pool, "d2")
     found = {row[0]: row[2] for row in await heirs.recover([], [], "park")}
     assert found == {free: "pending", parked: "in_doubt", default: "in_doubt"}

@@ -13,7 +13,7 @@ from daemon.migrations import Connection, create_roles
 from daemon.store import Store, open_pool
 from engine.effects import Query, Reply
 from engine.events import QueryAnswered
-from tests.sql.world import ask, close_store, deploy, open_store, start, turn_of
+from tests.sql.world import ask, close_store, deploy, open_store, shares_of, start, turn_of
 
 LOGINS = {
     "t_client": "stepwell_client",
@@ -55,10 +55,10 @@ async def denied(connection: Connection, statement: str) -> None:
 
 TABLES = (
     "executions", "events", "plans", "scripts", "messages", "message_ids", "replies", "turns", "session_variables",
-    "bot_memories", "partitions", "settings", "migrations", "bot_roles",
+    "bot_memories", "partitions", "daemons", "settings", "migrations", "bot_roles",
     "schedules", "declarations", "sources",
 )  # fmt: skip
-VIEWS = ("waiting", "history", "transcript", "funnel", "counts")
+VIEWS = ("shares", "waiting", "history", "transcript", "funnel", "counts")
 
 
 async def test_a_client_starts_says_and_takes_and_sees_nothing_else(store: Store, database: str) -> None:
@@ -118,9 +118,9 @@ async def test_everyone_else_may_do_nothing(store: Store, database: str) -> None
 
 async def test_the_daemons_role_is_enough_for_a_daemon(store: Store, database: str, connection: Connection) -> None:
     await close_store(store)
-    await connection.execute("update workflow_partitions set owner = null")
+    await connection.execute("delete from workflow_daemons")
     daemon = Store(await open_pool(database, user="t_daemon", size_max=2), "public", "d9")
-    assert len(await daemon.claim_partitions(60)) == 256
+    assert len((await shares_of(daemon).tend(60)).epochs) == 256
     await deploy(daemon)
     session = uuid4()
     started = await start_as_owner(database, session)
@@ -134,9 +134,9 @@ async def test_the_daemons_role_is_enough_for_a_daemon(store: Store, database: s
     assert await daemon.next_due() is None and await daemon.mark_lost() == []
     assert await daemon.load_bot_parameters(ONE) == {}
     async with login(database, "t_daemon") as listener:
-        assert await daemon.try_doze(listener)
+        assert await daemon.try_doze(listener, range(256))
         await daemon.wake_up(listener)
-    assert len(await daemon.release_partitions()) == 256
+    assert len(await shares_of(daemon).release()) == 256
     await close_store(daemon)
 
 

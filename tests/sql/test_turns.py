@@ -13,7 +13,7 @@ from daemon.migrations import Connection
 from daemon.rows import Turn
 from daemon.store import Store
 from engine.effects import Reply, Suggestion
-from tests.sql.world import ask, asking, close_store, deploy, open_store, say, start, turn_of
+from tests.sql.world import ask, asking, close_store, deploy, open_store, say, shares_of, start, turn_of
 
 
 @pytest.fixture
@@ -145,8 +145,8 @@ async def test_f25_the_outcome_of_a_commit_can_be_asked(store: Store, connection
     assert await store.turn_outcome(started, loaded.revision), "what an operator did afterwards does not matter"
 
     other = await open_store(database, "d2", claim=False)
-    await connection.execute("update workflow_partitions set lease_until = now() - interval '1 second'")
-    assert len(await other.claim_partitions(60)) == 256
+    await connection.execute("update workflow_daemons set lease_until = now() - interval '1 second'")
+    assert len((await shares_of(other).tend(60)).epochs) == 256
     assert not await store.turn_outcome(started, loaded.revision), "another owns it now: load it again"
     assert not await other.turn_outcome(started, loaded.revision), "it was not the new owner's commit"
     await close_store(other)

@@ -12,7 +12,9 @@ import pytest
 from daemon.migrations import Connection
 from daemon.store import Store
 from engine.effects import Reply
-from tests.sql.world import ask, asking, close_store, deploy, open_store, say, start
+from tests.sql.world import ask, asking, close_store, deploy, open_store, say, shares_of, start
+
+EVERY = range(256)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ async def test_only_a_sleeper_is_notified_with_the_partition(store: Store, conne
     session = uuid4()
     await say(connection, session)
     assert await ear.take() == [], "nobody sleeps: no notification"
-    assert await store.try_doze(ear.connection)
+    assert await store.try_doze(ear.connection, EVERY)
     await say(connection, session)
     assert await ear.take() == [await partition(connection, session)]
     sessions = [uuid4() for _ in range(20)]
@@ -83,9 +85,9 @@ async def test_nobody_falls_asleep_over_an_insert_that_will_not_notify(
     await say(connection, session)
     # The row is invisible and its trigger sent nothing, for nobody slept. To sleep now would be to miss it.
     assert await store.fetch_messages([], 10) == []
-    assert not await store.try_doze(ear.connection)
+    assert not await store.try_doze(ear.connection, EVERY)
     await transaction.commit()
-    assert await store.try_doze(ear.connection)
+    assert await store.try_doze(ear.connection, EVERY)
     assert len(await store.fetch_messages([], 10)) == 1, "what skipped its notification is visible to the last look"
     assert await ear.take() == []
 
@@ -94,18 +96,18 @@ async def test_a_doze_that_fails_holds_nothing(store: Store, connection: Connect
     transaction = connection.transaction()
     await transaction.start()
     await say(connection, uuid4())
-    assert not await store.try_doze(ear.connection)
+    assert not await store.try_doze(ear.connection, EVERY)
     held = "select count(*) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'"
     assert await connection.fetchval(held) == 0
     await transaction.rollback()
-    assert await store.try_doze(ear.connection)
-    assert await connection.fetchval(held) == 16
+    assert await store.try_doze(ear.connection, EVERY)
+    assert await connection.fetchval(held) == 256
 
 
 async def test_one_who_owns_nothing_does_not_sleep_for_others(store: Store, ear: Ear, database: str) -> None:
     other = await open_store(database, "d2")
-    assert await other.claim_partitions(60) == []
-    assert not await other.try_doze(ear.connection)
+    assert (await shares_of(other).tend(60)).epochs == {}
+    assert not await other.try_doze(ear.connection, EVERY)
     await close_store(other)
 
 
@@ -134,7 +136,7 @@ async def test_no_wake_is_missed_by_a_sleeper_while_many_insert(store: Store, ea
         while len(seen) < 200:
             while await look():
                 pass
-            if not await store.try_doze(ear.connection):
+            if not await store.try_doze(ear.connection, EVERY):
                 continue
             told.clear()
             if not await look() and len(seen) < 200:
@@ -147,7 +149,7 @@ async def test_no_wake_is_missed_by_a_sleeper_while_many_insert(store: Store, ea
 
 
 async def test_starts_and_operators_wake_the_sleeper(store: Store, connection: Connection, ear: Ear) -> None:
-    assert await store.try_doze(ear.connection)
+    assert await store.try_doze(ear.connection, EVERY)
     session = uuid4()
     number = await partition(connection, session)
     started = await start(connection, session)
@@ -175,7 +177,7 @@ async def test_replies_notify_once_for_each_session_of_a_commit(store: Store, co
 
 
 async def test_f8_no_message_is_too_long_to_notify(store: Store, connection: Connection, ear: Ear) -> None:
-    assert await store.try_doze(ear.connection)
+    assert await store.try_doze(ear.connection, EVERY)
     session = uuid4()
     await say(connection, session, "\N{PILE OF POO}'\\" * 30_000)
     [payload] = await ear.take()
@@ -185,7 +187,7 @@ async def test_f8_no_message_is_too_long_to_notify(store: Store, connection: Con
 async def test_without_the_shared_lock_a_wake_would_be_missed(store: Store, connection: Connection, ear: Ear) -> None:
     """The control of the tests above: a trigger that only looks whether someone sleeps lets a message lie."""
     trigger = await connection.fetchval("select pg_get_functiondef('workflow_messages_check'::regproc)")
-    lock = "not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16)"
+    lock = "not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition)"
     assert lock in trigger
     looks = "exists (select from pg_locks l where l.locktype = 'advisory' and l.mode = 'ExclusiveLock')"
     await connection.execute(trigger.replace(lock, looks))
@@ -194,7 +196,7 @@ async def test_without_the_shared_lock_a_wake_would_be_missed(store: Store, conn
     transaction = connection.transaction()
     await transaction.start()
     await say(connection, session)
-    assert await store.try_doze(ear.connection), "it falls asleep while the message is in flight"
+    assert await store.try_doze(ear.connection, EVERY), "it falls asleep while the message is in flight"
     assert await store.fetch_messages([], 10) == []
     await transaction.commit()
     assert await ear.take() == [], "and nobody ever tells it"

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from daemon.migrations import Connection
 from daemon.rows import Extras, LoadedExecution, StoredPlan, Turn
 from daemon.store import Store, open_pool
+from daemon.store_partitions import Herald, PartitionStore
 from engine.effects import Reply, Request
 
 PLAN = StoredPlan("p1", "ticket.bas", "workflow", "{}", {"ticket.bas": 'TALK "hi"'}, "0.1.0")
@@ -21,8 +22,13 @@ async def open_store(dsn: str, owner: str = "d1", *, schema: str = "public", cla
     """A store with a pool of its own, which the caller closes with close_store; it owns all partitions."""
     store = Store(await open_pool(dsn, schema=schema, size_max=4), schema, owner)
     if claim:
-        await store.claim_partitions(60)
+        await shares_of(store).tend(60)
     return store
+
+
+def shares_of(store: Store) -> PartitionStore:
+    """The statements about the partitions of that store's owner."""
+    return PartitionStore(store._pool, Herald(store.owner, "here", 1, "1.0"))
 
 
 async def close_store(store: Store) -> None:
