@@ -37,6 +37,7 @@ from daemon.cues import (
     cue_of_signal,
     now_of,
 )
+from daemon.fairness import lane_of
 from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
 from daemon.turns import Asks, Ran, Running, World
@@ -206,7 +207,7 @@ class Actor:
         outcome: Outcome
         if type(begun) is Ran:
             ran = begun
-            around.committer.commit(ran.turn, self.resume)
+            around.committer.commit(ran.turn, self.resume, lane_of(self.standing.row))
             outcome = await SUSPENSION
         else:
             around.at_length(self, self._finish(running, cue))
@@ -235,7 +236,7 @@ class Actor:
         begun = await running.go_through()
         if isinstance(begun, Asks):
             return await around.asking.run(begun, lambda: self._running(cue))
-        return begun, await around.committer.settle(begun.turn)
+        return begun, await around.committer.settle(begun.turn, lane_of(self.standing.row))
 
     def _become(self, cue: Cue, ran: Ran) -> None:
         """Take over what the commit made true."""
@@ -261,6 +262,9 @@ class Actor:
             around.look_again(before.row.session_id)
         if turn.wake_at is not None:
             around.due_in((turn.wake_at - now_of(cue)).total_seconds())
+        if (self.mailbox.overflowed or self.mailbox.more) and not self.mailbox.messages:
+            self.mailbox.more = False
+            around.look_again(before.row.session_id)
         if self.mailbox.overflowed and not self.mailbox.messages:
             self.mailbox.overflowed = False
             around.refill()

@@ -31,6 +31,7 @@ from daemon.performers import open_performers
 from daemon.performing import Performer
 from daemon.plans import Plans
 from daemon.policies import files_of, policy_of
+from daemon.pressure import Pressure
 from daemon.requests import Requests
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
@@ -70,8 +71,7 @@ class Daemon:
     ) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.readiness = readiness
-        self.connections = connections
+        self.readiness, self.connections = readiness, connections
         self._random = random
         self._owner = owner
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -95,6 +95,7 @@ class Daemon:
             may_write=self.partitions.may_write,
         )
         self.supervisor = self._make_supervisor()
+        self.pressure = Pressure(metrics, settings.limits, lambda: self.committer.pending, self.supervisor.hand)
         self.schedules = self._make_schedules()
         self.sources = Sources(DeployStore(connections.looking), settings, metrics, self._chance())
         self.listener = self._make_listener()
@@ -161,6 +162,7 @@ class Daemon:
             self.partitions,
             self.metrics,
             self._chance(),
+            self.pressure,
             batch_max=self.settings.limits.message_batch_max,
             sweep_seconds=self.settings.daemon.sweep_seconds,
         )
@@ -172,6 +174,7 @@ class Daemon:
             self.partitions,
             self.metrics,
             self._chance(),
+            self.pressure,
             batch_max=self.settings.limits.due_batch_max,
             sweep_seconds=self.settings.daemon.sweep_seconds,
         )
@@ -329,6 +332,7 @@ class Daemon:
                 else:
                     self.readiness.hold(about, reason)
             self.readiness.clear("start")
+            self.readiness.notes = self.pressure.notes
             await asyncio.sleep(READINESS_SECONDS)
 
     async def _measure(self) -> None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 
-import anyio
 import structlog
 
 from daemon.backoff import Backoff
 from daemon.committer import COMMITTED, STALE, Committer, Outcome, Refused
+from daemon.fairness import FairPlaces, lane_of
 from daemon.files import READ_FILE, Files
 from daemon.rows import LoadedExecution
 from daemon.store import Store
@@ -62,7 +62,7 @@ class Asking:
         self._store = store
         self._committer = committer
         self._random = random
-        self._places = anyio.Semaphore(connections_max)
+        self._places = FairPlaces(connections_max)
         self._tools = tools
         self._files = files
         self._data = dict(data)
@@ -90,12 +90,13 @@ class Asking:
                 return attempt.ran, COMMITTED
             begun = await again().run()
             if isinstance(begun, Ran):  # at another moment it need not ask
-                return begun, await self._committer.settle(begun.turn)
+                return begun, await self._committer.settle(begun.turn, lane_of(begun.after.row))
             asks = begun
 
     async def _attempt(self, asks: Asks, attempt: _Attempt) -> tuple[Ran, Outcome]:
         running = asks.running
-        async with self._places, self._store.transaction() as transaction:
+        lane = lane_of(running.standing.row)
+        async with self._places.of(lane), self._store.transaction() as transaction:
             ran = await running.go_on(lambda query, row: self._ask(transaction, query, row))
             attempt.ran = ran
             written = self._may_write() and await transaction.commit_turn(ran.turn)

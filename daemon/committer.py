@@ -10,8 +10,7 @@ outcome is one of Committed, Stale, Refused.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from random import Random
 from time import perf_counter
@@ -22,6 +21,7 @@ import structlog
 
 from daemon.backoff import Backoff
 from daemon.bell import Bell
+from daemon.fairness import FairQueue
 from daemon.metrics import Metrics
 from daemon.rows import Turn
 from daemon.store import Store
@@ -30,6 +30,7 @@ from daemon.store_faults import Fault, fault_of
 RETRY_SECONDS_FIRST = 0.02
 RETRY_SECONDS_MAX = 5.0
 WRITERS = 2  # measured: two connections commit half as much again as one, four no more than two
+TELLING_SECONDS = 0.005  # of telling outcomes, until others have their turn
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +89,7 @@ class Committer:
         self._random = random
         self._turns_max = turns_max
         self._may_write = may_write
-        self._pending: deque[_Pending] = deque()
+        self._pending: FairQueue[_Pending] = FairQueue()
         self._bells = [Bell() for _ in range(WRITERS)]
         self._writing = 0
 
@@ -97,9 +98,14 @@ class Committer:
         """Whether no turn is waiting or being written."""
         return not self._pending and not self._writing
 
-    def commit(self, turn: Turn, told: Told) -> None:
-        """Take a turn over; `told` is called with its outcome, once."""
-        self._pending.append(_Pending(turn, told))
+    @property
+    def pending(self) -> int:
+        """How many turns wait for a connection; those under way are not counted."""
+        return len(self._pending)
+
+    def commit(self, turn: Turn, told: Told, lane: Hashable = None) -> None:
+        """Take a turn over; `told` is called with its outcome, once. Lanes have their turns committed alternately."""
+        self._pending.put(lane, _Pending(turn, told))
         for bell in self._bells:
             if bell.rung:
                 break
@@ -107,10 +113,10 @@ class Committer:
                 bell.ring()
                 break
 
-    def settle(self, turn: Turn) -> asyncio.Future[Outcome]:
+    def settle(self, turn: Turn, lane: Hashable = None) -> asyncio.Future[Outcome]:
         """Take a turn over; the future tells its outcome, unless whoever waits for it is cancelled."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.commit(turn, lambda told: None if outcome.done() else outcome.set_result(told))
+        self.commit(turn, lambda told: None if outcome.done() else outcome.set_result(told), lane)
         return outcome
 
     async def run(self) -> None:
@@ -124,8 +130,7 @@ class Committer:
             if not self._pending:
                 await bell.wait()
                 continue
-            count = min(len(self._pending), self._turns_max)
-            batch = [self._pending.popleft() for _ in range(count)]
+            batch = self._pending.take(self._turns_max)
             self._writing += 1
             try:
                 await self._settle(batch)
@@ -176,7 +181,11 @@ class Committer:
         metrics.turns.inc(len(written))
         metrics.steps.inc(sum([p.turn.steps for p in batch]))
         stale = []
+        until = perf_counter() + TELLING_SECONDS
         for pending in batch:
+            if perf_counter() > until:  # who is told runs its next turn at once
+                await asyncio.sleep(0)
+                until = perf_counter() + TELLING_SECONDS
             if pending.turn.execution_id in written:
                 _tell((pending,), COMMITTED)
             else:

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from time import perf_counter
 from uuid import UUID
 
 import structlog
 
 from daemon.backoff import Backoff
+from daemon.crowd import LOOK_MESSAGES, Crowd
 from daemon.listener import Listener
 from daemon.metrics import Metrics
 from daemon.partitions import Partitions
+from daemon.pressure import Pressure
 from daemon.rows import PendingMessage
 from daemon.store import Store
 from daemon.store_faults import Fault, fault_of
@@ -31,6 +34,7 @@ FALLING_SECONDS_FIRST = 0.001
 FALLING_SECONDS_MAX = 0.05
 POLL_SECONDS_MAX = 0.25
 ROOM_SECONDS = 0.01
+PAUSE_SECONDS_MAX = 0.05  # a look is followed by a pause as long as itself, at most so long
 WINDOW_SECONDS = 0.1  # over which traffic is judged:
 THICK_MESSAGES = 10  # as many messages in a window, …
 THICK_CONVERSATIONS = 4  # … of as many conversations, keep the daemon awake (one alone is served best dozing)
@@ -50,6 +54,7 @@ class Fetcher:
         partitions: Partitions,
         metrics: Metrics,
         random: Random,
+        pressure: Pressure,
         *,
         batch_max: int,
         sweep_seconds: float,
@@ -61,6 +66,9 @@ class Fetcher:
         self._metrics = metrics
         self._batch_max = batch_max
         self._sweep_seconds = sweep_seconds
+        self._pressure = pressure
+        self._crowd = Crowd(supervisor.hand, random)
+        self._took = 0.0
         self._trouble = Backoff(0.02, 5.0, random)
         self._window = _Window(0.0)
         self._falling = FALLING_SECONDS_FIRST
@@ -100,7 +108,8 @@ class Fetcher:
             self._metrics.count_sweep(found=found > 0)
             self._supervisor.due_bell.ring()
             return
-        if await self._look(self._supervisor.take_named()) and self._window.thick:
+        found = await self._look(self._supervisor.take_named())
+        if self._crowd.unsettled or (found and self._window.thick):
             await self._listener.wake_up()
 
     async def _look_awake(self) -> None:
@@ -112,8 +121,10 @@ class Fetcher:
             self._supervisor.due_bell.ring()
         if found:
             self._falling = FALLING_SECONDS_FIRST
-        if self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES):
-            await asyncio.sleep(AWAKE_SECONDS)
+        if (
+            self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES)
+        ) or self._crowd.unsettled:
+            await asyncio.sleep(max(AWAKE_SECONDS, self._pause))
         elif not found and await self._listener.doze():
             await self._look(None)
             self._supervisor.due_bell.ring()
@@ -128,18 +139,47 @@ class Fetcher:
         self.looking = True
         try:
             while True:
-                messages = await self._store.fetch_messages(supervisor.held, self._batch_max, partitions)
-                taken = await supervisor.deliver(messages) if messages else 0
+                await self._pressure.clear()
+                fair = self._crowd.crowded or self._pressure.scarce
+                messages, more = await (self._fetch_fairly if fair else self._fetch)(partitions)
+                supervisor.overflowed = False
+                taken = await supervisor.deliver(messages, more=fair) if messages else 0
                 total += taken
                 self._judge(messages)
+                self._crowd.learn(messages, more=more or supervisor.overflowed)
                 if supervisor.short_of_room:
                     supervisor.sweep()
                     supervisor.wake(None)
                     await asyncio.sleep(ROOM_SECONDS)
-                if len(messages) < self._batch_max:
+                if not more or (fair and not taken):
                     return total
+                if fair:
+                    await asyncio.sleep(self._pause)
         finally:
             self.looking = False
+
+    @property
+    def _pause(self) -> float:
+        """How long to wait after a look, so that looking takes half of a connection's time at most."""
+        return min(self._took, PAUSE_SECONDS_MAX)
+
+    async def _fetch(self, partitions: frozenset[int] | None) -> tuple[list[PendingMessage], bool]:
+        """Fetch what there is; and say whether there may be more."""
+        begun = perf_counter()
+        limit = min(self._batch_max, self._pressure.room)
+        messages = await self._store.fetch_messages(self._supervisor.held, limit, partitions)
+        self._took = perf_counter() - begun
+        return messages, len(messages) >= limit
+
+    async def _fetch_fairly(self, partitions: frozenset[int] | None) -> tuple[list[PendingMessage], bool]:
+        """Fetch some of each session and each lane; and say whether there is more."""
+        begun = perf_counter()
+        room = self._pressure.room
+        care = self._crowd.care(short=10 * room <= self._pressure.messages_max)
+        limit = min(self._batch_max, room, LOOK_MESSAGES)
+        found = await self._store.fetch_fairly(self._supervisor.held, limit, partitions, care)
+        self._took = perf_counter() - begun
+        return found
 
     def _judge(self, messages: list[PendingMessage]) -> None:
         """Count what was found into the window of now."""

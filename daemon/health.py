@@ -33,6 +33,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self._reasons = {"start": "The daemon is starting."}
+        self.notes: tuple[str, ...] = ()  # what an operator should know of a daemon that is ready
 
     def hold(self, about: str, sentence: str) -> None:
         """Be not ready because of `about` until it is cleared."""
@@ -72,7 +73,7 @@ class _Server:
             case "/healthz":
                 return HTTPStatus.OK, TEXT, b"ok\n"
             case "/readyz" if self._readiness:
-                return HTTPStatus.OK, TEXT, b"ready\n"
+                return HTTPStatus.OK, TEXT, "".join(f"{s}\n" for s in ("ready", *self._readiness.notes)).encode()
             case "/readyz":
                 return (
                     HTTPStatus.SERVICE_UNAVAILABLE,

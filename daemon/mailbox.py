@@ -19,7 +19,7 @@ class Mailbox:
     actor has emptied the box and had them fetched again (`overflowed`), because their order must hold.
     """
 
-    __slots__ = ("closed", "due", "later", "messages", "overflowed", "signals")
+    __slots__ = ("closed", "due", "later", "messages", "more", "overflowed", "signals")
 
     def __init__(self) -> None:
         self.messages: list[PendingMessage] = []
@@ -28,6 +28,7 @@ class Mailbox:
         self.due: DueExecution | None = None
         self.closed = False
         self.overflowed = False
+        self.more = False  # more for the session may be in the table, to be looked for when the messages are used up
 
     @property
     def empty(self) -> bool:

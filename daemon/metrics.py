@@ -65,6 +65,10 @@ class Metrics:
     commit_seconds: Histogram
     commit_turns: Histogram
     wakeup_seconds: PlainHistogram
+    messages_held: Gauge
+    turns_pending: Gauge
+    backpressure: Gauge
+    backpressure_seconds: Counter
     messages_pending: Gauge
     messages_pending_oldest_seconds: Gauge
     notifications: Counter
@@ -172,6 +176,7 @@ def create_metrics() -> Metrics:
         requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
         **_standing_still(gauge),
+        **_in_hand(gauge, counter),
         requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
     )
@@ -191,6 +196,16 @@ def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
     }
 
 
+def _in_hand(gauge: Callable[..., Gauge], counter: Callable[..., Counter]) -> dict[str, Any]:
+    paused = "1 while nothing is read, because so many turns or messages are in hand."
+    return {
+        "messages_held": gauge("messages_held", "Messages and signals in memory."),
+        "turns_pending": gauge("turns_pending", "Turns that wait for their commit."),
+        "backpressure": gauge("backpressure", paused, "reason"),
+        "backpressure_seconds": counter("backpressure_seconds_total", "Seconds in which nothing was read.", "reason"),
+    }
+
+
 def _begin_at_zero(metrics: Metrics) -> None:
     """Show every label's series from the start: a rate needs the 0 before the first 1."""
     metrics.set_executions({})
@@ -202,6 +217,9 @@ def _begin_at_zero(metrics: Metrics) -> None:
         metrics.errors.labels(kind=kind)
     for outcome in ("answered", "again", "refused"):
         metrics.llm_attempts.labels(outcome=outcome)
+    for reason in ("turns", "messages"):
+        metrics.backpressure.labels(reason=reason)
+        metrics.backpressure_seconds.labels(reason=reason)
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
 

@@ -20,7 +20,8 @@ Status = Literal["running", "waiting", "paused", "completed", "failed", "cancell
 
 
 class PendingMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message row that an execution hears next; `now` is the database's clock when it was read."""
+    """A message row that an execution hears next; `now` is the database's clock when it was read, `lane` stands for
+    the script of a bot that it came for."""
 
     id: int
     session_id: UUID
@@ -30,6 +31,7 @@ class PendingMessage(msgspec.Struct, frozen=True, gc=False):
     prompt_id: str | None
     created_at: datetime
     now: datetime
+    lane: int = 0
 
 
 class Signal(msgspec.Struct, frozen=True, gc=False):

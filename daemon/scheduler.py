@@ -20,6 +20,7 @@ from daemon.backoff import Backoff
 from daemon.metrics import Metrics
 from daemon.pacing import SLICE, Pace
 from daemon.partitions import Partitions
+from daemon.pressure import Pressure
 from daemon.rows import DueExecution
 from daemon.store import Store
 from daemon.store_faults import Fault, fault_of
@@ -43,6 +44,7 @@ class Scheduler:
         partitions: Partitions,
         metrics: Metrics,
         random: Random,
+        pressure: Pressure,
         *,
         batch_max: int,
         sweep_seconds: float,
@@ -51,6 +53,7 @@ class Scheduler:
         self._supervisor = supervisor
         self._partitions = partitions
         self._metrics = metrics
+        self._pressure = pressure
         self._batch_max = batch_max
         self._sweep_seconds = sweep_seconds
         self._trouble = Backoff(0.02, 5.0, random)
@@ -92,6 +95,7 @@ class Scheduler:
             while True:
                 await self._tell_events()
                 await self._deliver_signals()
+                await self._pressure.clear()
                 wanted = min(self._batch_max, SLICES_A_LOOK * SLICE)
                 due = await self._store.fetch_due(supervisor.held_due, wanted)
                 taken = await self._fire(due, began) if due else 0
@@ -108,6 +112,7 @@ class Scheduler:
 
     async def _deliver_signals(self) -> None:
         while True:
+            await self._pressure.clear()
             signals = await self._store.fetch_signals(self._supervisor.held, self._batch_max)
             if not signals or not await self._supervisor.deliver(signals) or len(signals) < self._batch_max:
                 return

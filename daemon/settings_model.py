@@ -81,6 +81,8 @@ class Limits(Section, frozen=True):
     state_bytes_max: Count = STATE_BYTES_MAX
     commit_turns_max: Count = 256
     message_batch_max: Count = 1_000
+    messages_held_max: Count = 5_000
+    turns_pending_max: Count = 2_000
     due_batch_max: Count = 1_000
 
 

@@ -10,22 +10,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from operator import attrgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from daemon.crowd import Care
 from daemon.migrations import Connection, check_schema_name
 from daemon.rows import DeployedScript, DueExecution, LoadedExecution, PendingMessage, Signal, StoredPlan, Turn
 from daemon.statements import query
 from daemon.store_lanes import Lanes
 from daemon.store_transaction import TurnTransaction
-from daemon.store_turns import arguments_of_turn, arrays_of_turns, extras_json
+from daemon.store_turns import arguments_of_turn, columns_of_turns, extras_json
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
 EVERY_BOT = UUID(int=0)
+_id_of = attrgetter("execution_id")
 OTHERS = 2  # connections of a pool that the busy path leaves to everything else
 
 
@@ -36,13 +39,15 @@ async def open_pool(
     size_min: int = 1,
     size_max: int = 10,
     transaction_idle_seconds_max: float = 0.0,
+    by_index: bool = False,
     **options: Any,
 ) -> Pool:
     """Return a pool whose connections are in the schema, in UTC, and named. `options` go to asyncpg.
 
     A connection is not reset between two uses, which would cost each turn a round trip: our statements leave
     nothing behind in it. A transaction, in which tools run that might, resets its own. The server ends one that
-    says nothing for `transaction_idle_seconds_max`, if that is not 0.
+    says nothing for `transaction_idle_seconds_max`, if that is not 0. With `by_index` no statement reads a whole
+    table that has an index for it: tables that are empty one moment and full the next have no statistics that hold.
     Raises BadSchemaName besides what connecting raises.
     """
     return await asyncpg.create_pool(
@@ -51,7 +56,8 @@ async def open_pool(
         max_size=size_max,
         reset=_leave,
         server_settings=session_settings(schema)
-        | {"idle_in_transaction_session_timeout": f"{transaction_idle_seconds_max * 1000:.0f}"},
+        | {"idle_in_transaction_session_timeout": f"{transaction_idle_seconds_max * 1000:.0f}"}
+        | ({"enable_seqscan": "off"} if by_index else {}),
         **options,
     )
 
@@ -108,6 +114,16 @@ class Store:
         rows = await self._lanes.fetch(query("fetch_messages"), self.owner, list(held), limit, narrowed)
         return [_pending(row) for row in rows]
 
+    async def fetch_fairly(
+        self, held: Collection[int], limit: int, partitions: Collection[int] | None, care: Care
+    ) -> tuple[list[PendingMessage], bool]:
+        """Return messages as fetch_messages does, of each session and each lane a few, however long they are; and
+        whether there are more."""
+        narrowed = None if partitions is None else list(partitions)
+        with_care = (list(care.thick), care.start, list(care.left_out))
+        rows = await self._lanes.fetch(query("fetch_fairly"), self.owner, list(held), limit, narrowed, *with_care)
+        return [_pending(row) for row in rows if row["id"] is not None], rows[0]["cut"]
+
     async def fetch_signals(self, held: Collection[int], limit: int) -> list[Signal]:
         """Return signals to executions that may run, oldest first, without those held in memory."""
         rows = await self._lanes.fetch(query("fetch_signals"), self.owner, list(held), limit)
@@ -158,17 +174,22 @@ class Store:
             return set()
         if any(turn.extras is not None for turn in turns):
             return await self._commit_with_extras(turns)
-        rows = await self._lanes.fetch(query("commit_turns"), *arrays_of_turns(turns, self.owner))
-        return {row[0] for row in rows}
+        ids = _different(turns)
+        ordered = sorted(turns, key=_id_of)  # the order of their locks
+        rows = await self._lanes.fetch(query("commit_turns"), *columns_of_turns(ordered, self.owner))
+        return _written(ordered, ids, rows[0][0])
 
     async def _commit_with_extras(self, turns: Sequence[Turn]) -> set[UUID]:
         """Commit turns of which some write more than replies: two statements in one transaction."""
+        ids = _different(turns)
+        ordered = sorted(turns, key=_id_of)
         async with self._pool.acquire() as connection, connection.transaction():
             if len(turns) == 1:
                 rows = await connection.fetch(query("commit_turn"), *arguments_of_turn(turns[0], self.owner))
+                written = {row[0] for row in rows}
             else:
-                rows = await connection.fetch(query("commit_turns"), *arrays_of_turns(turns, self.owner))
-            written = {row[0] for row in rows}
+                rows = await connection.fetch(query("commit_turns"), *columns_of_turns(ordered, self.owner))
+                written = _written(ordered, ids, rows[0][0])
             extras = extras_json([turn for turn in turns if turn.execution_id in written])
             if extras is not None:
                 await connection.execute(query("write_extras"), extras)
@@ -273,6 +294,19 @@ async def _leave(_: object) -> None:
     """Leave a connection as it is."""
 
 
+def _different(turns: Sequence[Turn]) -> set[UUID]:
+    """Return whose turns they are. Raises ValueError if two are of one execution."""
+    ids = {turn.execution_id for turn in turns}
+    if len(ids) < len(turns):
+        raise ValueError("two turns of one execution in one batch")
+    return ids
+
+
+def _written(turns: Sequence[Turn], ids: set[UUID], places: list[int] | None) -> set[UUID]:
+    """Return whose turns the statement says were written: None stands for all."""
+    return ids if places is None else {turns[place - 1].execution_id for place in places}
+
+
 class _Undo(Exception):
     """Rolls back the transaction of a turn that was not committed."""
 
@@ -303,9 +337,9 @@ def _signal(row: asyncpg.Record) -> Signal:
 def _pending(row: asyncpg.Record) -> PendingMessage:
     """Return a row as a message. Clients write attachments: those that cannot be read are left out, so that the
     other messages of the batch are heard, and this one too."""
-    message, session, execution, content, attachments, prompt, created_at, now = row
+    message, session, execution, content, attachments, prompt, created_at, now, lane, *_ = row
     try:
         attachments = None if attachments is None else msgspec.json.decode(attachments)
     except (ValueError, RecursionError):
         attachments = None
-    return PendingMessage(message, session, execution, content, attachments, prompt, created_at, now)
+    return PendingMessage(message, session, execution, content, attachments, prompt, created_at, now, lane)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 
 import asyncpg
@@ -11,16 +10,13 @@ import asyncpg
 from daemon.migrations import Connection
 from daemon.rows import LoadedExecution, Turn
 from daemon.statements import query
-from daemon.store_turns import arguments_of_turn, extras_json
+from daemon.store_turns import NUL, arguments_of_turn, extras_json
 from engine.effects import Query
 from engine.events import QueryAnswered, QueryFailed
 from engine.values import Value
 
 TOOL = "tool:"
 DATA = "data:"
-
-# An escape of NUL in JSON text: an odd number of backslashes before it, else it is a backslash and letters.
-NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 # Statements whose first argument is the execution that asks, or its bot; the others are the step's.
 ABOUT_EXECUTION = frozenset({"start_child", "approval_link"})

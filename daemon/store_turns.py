@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,12 @@ from daemon.rows import Extras, Turn
 from engine.effects import Reply
 
 JSON = msgspec.json.Encoder()
+BORDER = "\x1f"  # between two documents: JSON has no control character in it
+
+# An escape of NUL in JSON text: an odd number of backslashes before it, else it is a backslash and letters.
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+_T = TypeVar("_T")
 
 
 def arguments_of_turn(turn: Turn, owner: str) -> tuple[Any, ...]:
@@ -30,47 +37,76 @@ def arguments_of_turn(turn: Turn, owner: str) -> tuple[Any, ...]:
         turn.from_step,
         turn.consumed,
         [reply.content for reply in turn.replies],
-        [_suggestions(reply) for reply in turn.replies],
-        [reply.recipient for reply in turn.replies],
-        turn.came_in,
-        turn.went_out,
+        _rare([_suggestions(reply) for reply in turn.replies]),
+        _rare([reply.recipient for reply in turn.replies]),
+        _storable(turn.came_in),
+        _storable(turn.went_out),
         turn.steps,
         turn.duration_us,
     )
 
 
-def arrays_of_turns(turns: Sequence[Turn], owner: str) -> tuple[Any, ...]:
-    """Return the arguments of commit_turns.sql. Raises ValueError if two turns are of one execution."""
-    ordered = sorted(turns, key=lambda turn: turn.execution_id)
-    if len({turn.execution_id for turn in ordered}) < len(ordered):
-        raise ValueError("two turns of one execution in one batch")
-    heard = [(turn.execution_id, message) for turn in ordered for message in turn.consumed]
-    replies = [(turn.execution_id, place, reply) for turn in ordered for place, reply in enumerate(turn.replies, 1)]
+def columns_of_turns(turns: Sequence[Turn], owner: str) -> tuple[Any, ...]:
+    """Return the arguments of commit_turns.sql for turns of different executions, sorted by their ids.
+
+    Raises ValueError if a text holds what the database cannot take, or would take for the border of two.
+    """
+    heard = [(place, message) for place, turn in enumerate(turns, 1) for message in turn.consumed]
+    said = [(p, position, r) for p, turn in enumerate(turns, 1) for position, r in enumerate(turn.replies, 1)]
     return (
-        [turn.execution_id for turn in ordered],
-        [turn.revision for turn in ordered],
         owner,
-        [turn.state_json for turn in ordered],
-        [turn.current_step for turn in ordered],
-        [turn.status for turn in ordered],
-        [turn.wait_kind for turn in ordered],
-        [turn.wake_at for turn in ordered],
-        [turn.problem for turn in ordered],
-        [turn.number for turn in ordered],
-        [turn.from_step for turn in ordered],
-        [len(turn.consumed) for turn in ordered],
-        [turn.came_in for turn in ordered],
-        [turn.went_out for turn in ordered],
-        [turn.steps for turn in ordered],
-        [turn.duration_us for turn in ordered],
-        [execution for execution, _ in heard],
-        [message for _, message in heard],
-        [execution for execution, _, _ in replies],
-        [place for _, place, _ in replies],
-        [reply.content for _, _, reply in replies],
-        [_suggestions(reply) for _, _, reply in replies],
-        [reply.recipient for _, _, reply in replies],
+        [turn.execution_id for turn in turns],
+        _numbers([turn.revision for turn in turns]),
+        _texts([turn.state_json for turn in turns]),
+        _numbers([turn.current_step for turn in turns]),
+        _words([turn.status for turn in turns]),
+        _words([turn.wait_kind or "NULL" for turn in turns]),
+        _rare([turn.wake_at for turn in turns]),
+        _rare([turn.problem for turn in turns]),
+        _numbers([turn.number for turn in turns]),
+        _numbers([turn.from_step for turn in turns]),
+        _texts([_storable(turn.came_in) for turn in turns]),
+        _texts([_storable(turn.went_out) for turn in turns]),
+        _numbers([turn.steps for turn in turns]),
+        _numbers([turn.duration_us for turn in turns]),
+        _numbers([place for place, _ in heard]),
+        _numbers([message for _, message in heard]),
+        _numbers([place for place, _, _ in said]),
+        _numbers([position for _, position, _ in said]),
+        JSON.encode([reply.content for _, _, reply in said]).decode(),
+        _rare([_suggestions(reply) for _, _, reply in said]),
+        _rare([reply.recipient for _, _, reply in said]),
     )
+
+
+def _numbers(numbers: list[int]) -> str:
+    """Return the text of an array."""
+    return f"{{{str(numbers)[1:-1]}}}"
+
+
+def _words(words: list[str]) -> str:
+    """Return the text of an array of plain words; the word NULL is none."""
+    return f"{{{','.join(words)}}}"
+
+
+def _texts(documents: list[str]) -> str:
+    """Return JSON documents as one text."""
+    text = BORDER.join(documents)
+    if text.count(BORDER) >= len(documents):
+        raise ValueError("a document holds a control character, which JSON does not allow")
+    return text
+
+
+def _storable(document: str) -> str:
+    """Return a document of the history. Raises ValueError if readers could not take it apart."""
+    if "\\u0000" in document and NUL.search(document):
+        raise ValueError("the history cannot hold the character NUL")
+    return document
+
+
+def _rare(values: list[_T]) -> list[_T] | None:
+    """Return the values, or None, which stands for as many as there are, where all are None."""
+    return values if any(value is not None for value in values) else None
 
 
 def extras_json(turns: Sequence[Turn]) -> str | None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from hashlib import sha256
 from itertools import islice
 from random import Random
-from time import monotonic
+from time import monotonic, perf_counter
 from uuid import UUID
 
 import anyio
@@ -26,6 +26,7 @@ from daemon.actor import Actor, Settled, Surrounds
 from daemon.asking import Asking
 from daemon.bell import Bell
 from daemon.committer import Committer
+from daemon.held import Held
 from daemon.loading import Loading
 from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
@@ -34,10 +35,9 @@ from daemon.rows import DueExecution, PendingMessage, Signal
 from daemon.store import Store
 from daemon.turns import World
 
-PASSED_OVER_MAX = 100_000
-PASSED_OVER_DUE_MAX = 10_000
+PASSED_OVER_MAX = 10_000
 EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
-SLICE_MESSAGES = 100
+SLICE_SECONDS = 0.005  # of handing out, until others have their turn
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
 log = structlog.get_logger(__name__)
@@ -66,14 +66,15 @@ class Supervisor:
         self._idle_seconds_max = idle_seconds_max
         self._actors: OrderedDict[UUID, Actor] = OrderedDict()  # the least recently used first
         self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
-        self._held: set[int] = set()
+        self._held = Held()
         self._passed_over: set[int] = set()
         self._passed_over_due: set[UUID] = set()
         self._starting = anyio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
         self._named: set[int] | None = set()
-        self.short_of_room = False
+        self._more = self.short_of_room = False
+        self.overflowed = False  # a mailbox was full since somebody looked here
         self.messages_bell = Bell()
         self.due_bell = Bell()
         self.requests_bell = Bell()  # a commit of ours made requests
@@ -84,7 +85,7 @@ class Supervisor:
             asking,
             world,
             metrics,
-            self._held.difference_update,
+            self._held.let_go,
             self._look_again,
             self._refill,
             self._due_in,
@@ -99,9 +100,14 @@ class Supervisor:
     # ── what others ask ──
 
     @property
-    def held(self) -> set[int]:
+    def held(self) -> Collection[int]:
         """The ids of messages that a fetch must leave out."""
-        return self._held | self._passed_over if self._passed_over else self._held
+        return self._passed_over.union(self._held.ids) if self._passed_over else self._held.ids
+
+    @property
+    def hand(self) -> Held:
+        """What is held, by lanes."""
+        return self._held
 
     @property
     def held_due(self) -> list[UUID]:
@@ -189,13 +195,19 @@ class Supervisor:
 
     # ── what comes in ──
 
-    async def deliver(self, messages: Sequence[PendingMessage | Signal]) -> int:
-        """Hand messages or signals to their actors, starting those that are absent; return how many were taken."""
+    async def deliver(self, messages: Sequence[PendingMessage | Signal], *, more: bool = False) -> int:
+        """Hand messages or signals to their actors, starting those that are absent; return how many were taken.
+
+        `more`: there may be more for the same sessions, to be looked for when these are used up.
+        """
         taken = 0
         strangers: dict[UUID, list[PendingMessage | Signal]] = {}
-        for count, message in enumerate(messages, 1):
-            if count % SLICE_MESSAGES == 0:
+        self._more = more
+        until = perf_counter() + SLICE_SECONDS
+        for message in messages:
+            if perf_counter() > until:
                 await asyncio.sleep(0)  # let the first turns be committed while the next ones run
+                until = perf_counter() + SLICE_SECONDS
             actor = self._actors.get(message.execution_id)
             if actor is None:
                 strangers.setdefault(message.execution_id, []).append(message)
@@ -205,6 +217,9 @@ class Supervisor:
             async with self._starting:
                 await self._start([i for i in strangers if i not in self._actors])
                 for execution_id, waiting in strangers.items():
+                    if perf_counter() > until:
+                        await asyncio.sleep(0)
+                        until = perf_counter() + SLICE_SECONDS
                     actor = self._actors.get(execution_id)
                     if actor is None:
                         self._pass_over(waiting)
@@ -217,12 +232,14 @@ class Supervisor:
         taken = 0
         async with self._starting:
             await self._start([d.id for d in due if d.id not in self._actors])
-            for count, item in enumerate(due, 1):
-                if count % SLICE_MESSAGES == 0:
+            until = perf_counter() + SLICE_SECONDS
+            for item in due:
+                if perf_counter() > until:
                     await asyncio.sleep(0)
+                    until = perf_counter() + SLICE_SECONDS
                 actor = self._actors.get(item.id)
                 if actor is None:
-                    if len(self._passed_over_due) < PASSED_OVER_DUE_MAX:
+                    if len(self._passed_over_due) < PASSED_OVER_MAX:
                         self._passed_over_due.add(item.id)
                 else:
                     self._use(actor)
@@ -236,9 +253,11 @@ class Supervisor:
             return False
         mailbox = actor.mailbox
         if not (mailbox.put_signal(message) if isinstance(message, Signal) else mailbox.put(message)):
+            self.overflowed = True
             self._pass_over((message,))
             return False
-        self._held.add(message.id)
+        mailbox.more = mailbox.more or self._more
+        self._held.add(message)
         self._use(actor)
         actor.poke()
         return True
@@ -319,8 +338,8 @@ class Supervisor:
         mailbox: Mailbox = actor.mailbox
         left: list[PendingMessage | Signal] = [*mailbox.messages, *mailbox.signals, *mailbox.later]
         if left or actor.in_hand is not None:
-            self._held.difference_update([item.id for item in left])
-            self._held.discard(actor.in_hand or 0)
+            self._held.let_go([item.id for item in left])
+            self._held.let_go((actor.in_hand or 0,))
             self._look_again(actor.standing.row.session_id)
             self.due_bell.ring()
         if mailbox.due is not None:

@@ -6,9 +6,8 @@ true when it is committed, all of it or none.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
 from time import perf_counter_ns
@@ -20,6 +19,7 @@ import msgspec
 
 from daemon import history
 from daemon.cues import Begun, Cue, Elapsed, Heard, Misdirected, Overtaken, Signalled, Standing, now_of
+from daemon.fairness import Slices, lane_of
 from daemon.history import attachments_of, went_out
 from daemon.rows import Extras, LoadedExecution, Signal, Status, Turn
 from daemon.signals import extras_of
@@ -56,10 +56,12 @@ def standing_of(loaded: LoadedExecution, plan: Plan, given: Mapping[str, Value] 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What every turn of this daemon is given: the limits and manners of scripts, and the zone of their dates."""
+    """What every turn of this daemon is given: the limits and manners of scripts, the zone of their dates, and where
+    the long ones wait for their next slice."""
 
     policy: Policy
     zone: ZoneInfo
+    slices: Slices = field(default_factory=Slices)
 
 
 class Ran(msgspec.Struct, frozen=True):
@@ -123,7 +125,7 @@ class Running:
         while isinstance(result, Continue):
             if result.query is not None:
                 return Asks(self)
-            await asyncio.sleep(0)  # an endless loop must not starve the other conversations
+            await self.world.slices.wait(lane_of(self.standing.row))  # an endless loop must not starve the others
             result = self._slice(result.state)
         assert result is not None
         return self._finish(result)
@@ -137,7 +139,7 @@ class Running:
         result = self.result
         while isinstance(result, Continue):
             if result.query is None:
-                await asyncio.sleep(0)
+                await self.world.slices.wait(lane_of(self.standing.row))
                 result = self._slice(result.state)
             else:
                 result = self._slice(deliver(result.state, await ask(result.query, self.standing.row)))

@@ -6,15 +6,15 @@ outside is done after the commit, at least once, under its key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(Struct, frozen=True, gc=False):
     """A button under a reply: what the user sees and what pressing it sends."""
 
     label: str
@@ -22,8 +22,7 @@ class Suggestion:
     tool: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True, gc=False):
     """What the bot says: one row of `workflow_replies`. `recipient` is None for the session's user."""
 
     content: str
@@ -31,37 +30,32 @@ class Reply:
     recipient: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Suggest:
+class Suggest(Struct, frozen=True, gc=False):
     """A button kept for the next reply. None clears those collected so far."""
 
     suggestion: Suggestion | None
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True, gc=False):
     """PRINT, DEBUG and LOG: a line of the structured log and of the history, never shown to the user."""
 
     level: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetErrorMode:
+class SetErrorMode(Struct, frozen=True, gc=False):
     """ON ERROR: whether this frame goes on behind a failing step (`resume`), jumps nowhere otherwise."""
 
     resume: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True, gc=False):
     """What the transcript, the history and the logs may show of a secret answer, in place of its text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """Something the world outside is asked to do: a row, performed after the commit, answered by an event.
 
     `kind` is http, llm, mail, mcp, approval, or a keyword's upper-case words; `payload` is a JSON object that its
@@ -77,8 +71,7 @@ class Request:
     policy: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Struct, frozen=True, gc=False):
     """Something the execution keeps beside its variables, which no script can name: HTTP headers, a system prompt.
     `value` None forgets it. A step reads it by `here.kept`."""
 
@@ -86,8 +79,7 @@ class Keep:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(Struct, frozen=True, gc=False):
     """ON EVENT: from now on the event of that name (lower case) runs a procedure of the plan whenever it comes
     while the script waits; None: no longer. It holds as long as the script that says it runs."""
 
@@ -98,8 +90,7 @@ class Handle:
 Effect: TypeAlias = Reply | Suggest | Log | SetErrorMode | Shown | Request | Keep | Handle
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True, gc=False):
     """A statement the database runs inside the turn's transaction; its result is a value.
 
     `name` is either `tool:NAME` (a PostgreSQL function declared in the configuration) or the name of one

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True, gc=False):
     """A file that came with a message. `kind` is file, image, audio, video or document."""
 
     url: str
@@ -18,44 +18,38 @@ class Attachment:
     mime_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(Struct, frozen=True, gc=False):
     """The user said something while a HEAR waited for it."""
 
     content: str
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TimedOut:
+class TimedOut(Struct, frozen=True, gc=False):
     """The deadline of the wait has passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueryAnswered:
+class QueryAnswered(Struct, frozen=True, gc=False):
     """The statement a step asked for ran inside the turn's transaction; this is its result."""
 
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class QueryFailed:
+class QueryFailed(Struct, frozen=True, gc=False):
     """The statement a step asked for was refused by the database; its transaction goes on."""
 
     message: str
     kind: str = "database"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestCompleted:
+class RequestCompleted(Struct, frozen=True, gc=False):
     """The world answered request `number`."""
 
     number: int
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFailed:
+class RequestFailed(Struct, frozen=True, gc=False):
     """Request `number` failed for good: a script error at the step, unless it is caught."""
 
     number: int
@@ -63,16 +57,14 @@ class RequestFailed:
     kind: str = "request"
 
 
-@dataclass(frozen=True, slots=True)
-class EventPublished:
+class EventPublished(Struct, frozen=True, gc=False):
     """Somebody published an event that was waited for. `name` is in lower case."""
 
     name: str
     data: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChildEnded:
+class ChildEnded(Struct, frozen=True, gc=False):
     """Child execution `number` has ended with that status; `value` is what it returned, `message` its error."""
 
     number: int

@@ -1,4 +1,4 @@
-"""Evaluating the expressions of the dialect: pure, within limits, on simpleeval.
+"""Evaluating the expressions of the dialect: pure, within limits, defined by simpleeval.
 
 A tree of Python's `ast` is what the parser makes; no text is ever translated or parsed here. Of
 simpleeval's nodes only those of the dialect are kept, attributes do not exist, every operator is ours.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -21,6 +22,7 @@ from zoneinfo import ZoneInfo
 from simpleeval import InvalidExpression, SimpleEval
 
 from engine import operators
+from engine.closures import Closure, closure_of
 from engine.errors import ScriptError
 from engine.functions import FUNCTIONS
 from engine.functions.signature import Moment, convert_arguments, shown_name
@@ -41,8 +43,17 @@ from engine.values import (
 )
 
 # The names that other modules take from here, wherever they are made.
-__all__ = ["Encoded", "Expression", "Moment", "check_node", "decode_node", "encode_node", "evaluate"]
-__all__ += ["function_names", "is_pure_function", "names_of"]
+__all__ = [
+    "Encoded",
+    "Expression",
+    "Moment",
+    "check_node",
+    "decode_node",
+    "encode_node",
+    "evaluate",
+    "evaluate_otherwise",
+]
+__all__ += ["function_names", "is_pure_function", "names_of", "walk"]
 
 WORK_PER_EXPRESSION_MAX = 20_000
 # A container or text up to this size costs nothing beyond its node: the counting itself would cost more.
@@ -60,8 +71,16 @@ _SIZED = frozenset({str, list, dict})
 _LAZY = frozenset({"$coalesce", "$text", "$object", "if", "iif"})
 
 
+class _Evaluated:
+    """Where an expression keeps its closure: no field, so it is neither compared, stored nor copied with it."""
+
+    __slots__ = ("closure",)
+
+    closure: Closure  # nothing yet before it is first evaluated
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Expression:
+class Expression(_Evaluated):
     """An expression of a script, parsed.
 
     `text` is what the author wrote, `line` and `column` count from 1. Two are equal when they stand in
@@ -85,10 +104,8 @@ class Expression:
 
 
 def _too_much_work() -> ScriptError:
-    return ScriptError(
-        "The expression does too much at once. Split it into several statements, or work on fewer items.",
-        "limit",
-    )
+    said = "The expression does too much at once. Split it into several statements, or work on fewer items."
+    return ScriptError(said, "limit")
 
 
 class _Evaluator(SimpleEval):  # type: ignore[misc]
@@ -332,36 +349,24 @@ def evaluate(expression: Expression, lookup: Callable[[str], Value], moment: Mom
     `lookup` gives the value of a variable by its name in lower case, NULL where there is none; it must
     not evaluate. Raises ScriptError, and nothing else, within 50 ms.
     """
-    node = expression.node
-    kind = type(node)
-    if kind is ast.Constant:
-        return cast(Value, node.value)  # type: ignore[attr-defined]
-    if kind is ast.Name:
-        return lookup(node.id)  # type: ignore[attr-defined]
-    if kind is ast.Call and node.func.id == "$text":  # type: ignore[attr-defined]
-        text = _plain_text(node.args, lookup)  # type: ignore[attr-defined]
-        if text is not None:
-            return text
-    return _EVALUATOR.run(node, lookup, moment)
+    try:
+        return expression.closure(lookup, moment)
+    except Exception:  # whatever it is: there is no closure yet, or it stopped
+        return evaluate_otherwise(expression, lookup, moment)
 
 
-def _plain_text(parts: list[ast.expr], lookup: Callable[[str], Value]) -> str | None:
-    """Return an interpolated text whose parts are short constants and variables, else None."""
-    if len(parts) > _FREE_SIZE:
-        return None
-    texts: list[str] = []
-    for part in parts:
-        if type(part) is ast.Constant:
-            value = cast(Value, part.value)
-        elif type(part) is ast.Name:
-            value = lookup(part.id)
-        else:
-            return None
-        if type(value) is list or type(value) is dict:
-            return None
-        texts.append(value if type(value) is str else to_text(value))
-    text = "".join(texts)
-    return text if len(text) <= TEXT_CHARACTERS_MAX else None
+def evaluate_otherwise(expression: Expression, lookup: Callable[[str], Value], moment: Moment) -> Value:
+    """Return the value of an expression whose closure has just failed, or which has none yet. Raises ScriptError."""
+    if not hasattr(expression, "closure"):
+        object.__setattr__(expression, "closure", closure_of(expression.node))
+        with suppress(Exception):
+            return expression.closure(lookup, moment)
+    return walk(expression, lookup, moment)
+
+
+def walk(expression: Expression, lookup: Callable[[str], Value], moment: Moment) -> Value:
+    """Return the expression's value by walking its tree: the definition of what `evaluate` returns and raises."""
+    return _EVALUATOR.run(expression.node, lookup, moment)
 
 
 def names_of(expression: Expression) -> frozenset[str]:

@@ -9,30 +9,53 @@ the one that waited holds the interrupted wait; no handler is waited for, so wha
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from engine.errors import ScriptError
 from engine.events import (
     ChildEnded,
     Event,
     EventPublished,
+    MessageReceived,
     QueryAnswered,
     QueryFailed,
     RequestCompleted,
     RequestFailed,
 )
-from engine.plan import Procedure
+from engine.plan import Plan, Procedure
 from engine.state import ExecutionState, Frame
 from engine.steps import Resumed
 from engine.values import Value, check_value
-from engine.waits import ForEvent, Wait, own_wait, parts_of
+from engine.waits import FirstOf, ForEvent, Wait, own_wait, parts_of
+
+
+class Interrupted(Exception):
+    """A handler runs in place of the step that waited."""
+
+
+def own_why(state: ExecutionState, plan: Plan, why: Resumed) -> Resumed:
+    """Return why a step goes on, without the waits that are not its own.
+
+    Raises ScriptError for an answer that is one, unless the step is told of it; Interrupted where what has come is
+    for a handler, which then is the innermost procedure.
+    """
+    event = why.event
+    if type(event) is not MessageReceived:
+        told = isinstance(event, (QueryFailed, RequestFailed)) and plan.steps[state.current_step].TOLD
+        if not told:
+            check_answer(event)
+        handler = handler_of(why)
+        if handler is not None:
+            interrupt(state, plan.procedures[handler.handler], why)
+            raise Interrupted
+    return Resumed(event, own_wait(why.wait)) if type(why.wait) is FirstOf else why
 
 
 def check_answer(event: Event) -> None:
     """Raise ScriptError for what was refused or has failed, and for an answer that no variable can hold."""
-    if isinstance(event, QueryFailed | RequestFailed):
+    if isinstance(event, (QueryFailed, RequestFailed)):
         raise ScriptError(event.message, event.kind)
-    if isinstance(event, QueryAnswered | RequestCompleted | ChildEnded):
+    if isinstance(event, (QueryAnswered, RequestCompleted, ChildEnded)):
         check_value(event.value)
     elif isinstance(event, EventPublished):
         check_value(event.data)

@@ -1,20 +1,21 @@
 """A plan: numbered steps, immutable, named by a hash of its sources and steps, and what follows each step.
 
 Numbers go in reading order, so the steps inside a step are a contiguous range: `last_inside`.
-What follows: n > 0 is the next step; n < 0 means that a block of step -n ends; 0 that the procedure ends.
+What follows a step is the next one, entered; or the one around it, because its block has ended; or 0, where the
+procedure ends. All that the stepper asks of a number is worked out here, once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.errors import Problem
 from engine.expressions import names_of
-from engine.steps import Block, Step
+from engine.steps import BLOCK_ENDED, ENTERED, Block, BlockEnded, Entered, Here, Move, Return, Step
 
 Mode = Literal["workflow", "direct"]
 
@@ -53,17 +54,27 @@ class Plan:
         for procedure in self.procedures.values():
             _index(procedure.body, 0, 0, steps, follows, parents, last)
         object.__setattr__(self, "steps", steps)
-        object.__setattr__(self, "follows", follows)
+        going_on = {n: (-f, BLOCK_ENDED) if f < 0 else (f, ENTERED) for n, f in follows.items()}
+        object.__setattr__(self, "following", going_on)
+        object.__setattr__(self, "runs", {0: _end_procedure, **{n: step.run for n, step in steps.items()}})
         object.__setattr__(self, "parents", parents)
         object.__setattr__(self, "last_inside", last)
+        entries = {n: tuple([b[0].place.number if b else 0 for b in s.blocks()]) for n, s in steps.items()}
+        object.__setattr__(self, "entries", entries)
         object.__setattr__(self, "temporaries", _last_readers(steps))
         kinds = [type(step).__name__ for _, step in sorted(steps.items())]
         object.__setattr__(self, "hash", hash_plan(self.script, self.mode, self.sources, kinds))
 
     steps: Mapping[int, Step] = field(init=False, compare=False, repr=False)
-    follows: Mapping[int, int] = field(init=False, compare=False, repr=False)
+    # What each step does, by its number, and behind the last one.
+    runs: Mapping[int, Callable[[Here], Move]] = field(init=False, compare=False, repr=False)
+    # Where it goes on, and why the step there runs.
+    following: Mapping[int, tuple[int, Entered | BlockEnded]] = field(init=False, compare=False, repr=False)
     parents: Mapping[int, tuple[int, int]] = field(init=False, compare=False, repr=False)  # step, block
     last_inside: Mapping[int, int] = field(init=False, compare=False, repr=False)
+    entries: Mapping[int, tuple[int, ...]] = field(
+        init=False, compare=False, repr=False
+    )  # each block's first step, or 0
     temporaries: Mapping[int, tuple[str, ...]] = field(init=False, compare=False, repr=False)
     hash: str = field(init=False, compare=False)
 
@@ -81,6 +92,10 @@ class Plan:
         """Return the line of source a step was written on, trimmed."""
         lines = self.sources[step.place.script].splitlines()
         return lines[step.place.line - 1].strip() if step.place.line <= len(lines) else ""
+
+
+def _end_procedure(here: Here) -> Move:
+    return Return()
 
 
 def hash_plan(script: str, mode: Mode, sources: Mapping[str, str], kinds: Sequence[str]) -> str:

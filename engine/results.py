@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from engine.effects import Effect, Query
 from engine.state import ExecutionState
@@ -11,8 +12,7 @@ from engine.values import Value
 from engine.waits import Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """Why an execution failed: the sentence, its kind, and where in which script."""
 
     message: str
@@ -26,8 +26,7 @@ class Failure:
         return f"{self.script}:{self.line}: {self.message} (step {self.step}: {self.statement})"
 
 
-@dataclass(frozen=True, slots=True)
-class Continue:
+class Continue(Struct, frozen=True, gc=False):
     """The turn is not over: the slice's steps are used up, or with `query` the database is asked."""
 
     state: ExecutionState
@@ -36,8 +35,7 @@ class Continue:
     query: Query | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Suspend:
+class Suspend(Struct, frozen=True, gc=False):
     """The turn is over: the execution waits."""
 
     state: ExecutionState
@@ -46,8 +44,7 @@ class Suspend:
     wait: Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True, gc=False):
     """The turn is over and so is the execution: completed, or failed, or cancelled by its user's answer."""
 
     state: ExecutionState

@@ -2,7 +2,7 @@
 
 The JSON that is stored is public in part (`variables`, `step_index`, `wait`); the rest is ours:
 
-    {"version": 1, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
+    {"version": 2, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
      "frames": [{…}], "wait": {"kind": "message", …}, "why": ["returned", …], "suggestions": […],
      "said": "…", "held": […], "asked": 2, "requested": 1, "kept": {…}, "handlers": {…}}
 
@@ -12,7 +12,7 @@ Values are immutable by convention, so copying a state copies only its dictionar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import msgspec
@@ -23,7 +23,7 @@ from engine.values import Value
 from engine.waits import Wait, parts_of
 from engine.waits_codec import UnknownWait, wait_data, wait_from
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2  # 1 wrote a question's deadline and secret where there were none, too
 
 
 class UnreadableCheckpoint(Exception):
@@ -59,10 +59,11 @@ class Frame:
 
     def copy(self) -> Frame:
         """Return a frame that can change without changing this one."""
-        new = Frame(self.procedure, self.position, dict(self.variables), self.base)
-        new.memos = dict(self.memos)
-        new.resume_errors = self.resume_errors
-        new.handlers, new.interrupted = self.handlers, self.interrupted
+        new = object.__new__(Frame)  # past __init__: every turn copies
+        new.procedure, new.position, new.base = self.procedure, self.position, self.base
+        new.variables = self.variables.copy()
+        new.memos = self.memos.copy()
+        new.resume_errors, new.handlers, new.interrupted = self.resume_errors, self.handlers, self.interrupted
         return new
 
 
@@ -85,12 +86,13 @@ class ExecutionState:
     def copy(self) -> ExecutionState:
         """Return a state that can change without changing this one."""
         new = self.shared()
-        new.frames = [f.copy() for f in self.frames]
+        new.frames = [f.copy() for f in self.frames] if len(self.frames) > 1 else [self.frames[0].copy()]
         return new
 
     def shared(self) -> ExecutionState:
         """Return a state of its own with the same frames: they must not change before they are copied."""
-        new = ExecutionState(self.frames)
+        new = object.__new__(ExecutionState)
+        new.frames = self.frames
         new.why, new.wait, new.suggestions = self.why, self.wait, self.suggestions
         new.said, new.held, new.asked = self.said, self.held, self.asked
         new.requested, new.kept = self.requested, self.kept
@@ -119,43 +121,73 @@ class ExecutionState:
         """The script's own variables."""
         return self.frames[0].variables
 
+    def reader(self) -> Callable[[str], Value]:
+        """Return how the innermost procedure reads a name: its own variables, then its script's; NULL if neither."""
+        frame = self.frames[-1]
+        base = self.frames[frame.base]
+        if base is frame:
+            return frame.variables.get
+        own, outer = frame.variables, base.variables
+        return lambda name: own[name] if name in own else outer.get(name)
+
+    def everything(self) -> dict[str, Value]:
+        """Return all variables that the innermost procedure can read, without the results of lifted calls."""
+        frame = self.frames[-1]
+        both = {**self.frames[frame.base].variables, **frame.variables}
+        return {name: value for name, value in both.items() if not name.startswith("$")}
+
+
+class _Stored(msgspec.Struct, omit_defaults=True, gc=False):
+    """The checkpoint as it is written: what is as it usually is, is left out."""
+
+    version: int
+    variables: dict[str, Value]
+    step_index: int
+    procedure: str
+    position: int | None = None
+    frames: list[dict[str, Any]] | None = None
+    memos: dict[int, Value] | None = None
+    resume_errors: bool = False
+    handlers: dict[str, tuple[str, int]] | None = None
+    wait: object = None
+    why: list[Value] | None = None
+    suggestions: list[list[Value]] | None = None
+    said: str = ""
+    held: list[list[object]] | None = None
+    asked: int = 0
+    requested: int = 0
+    kept: dict[str, Value] | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+
 
 def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
     """Return the checkpoint's JSON. Raises StateTooLarge above `bytes_max` bytes, ValueError for text
     that UTF-8 cannot hold."""
-    outer = state.frames[0]
-    data: dict[str, Any] = {
-        "version": CHECKPOINT_VERSION,
-        "variables": outer.variables,
-        "step_index": state.current_step,
-        "procedure": outer.procedure,
-    }
-    if len(state.frames) > 1:
-        data["position"] = outer.position
-        data["frames"] = [_frame_data(f) for f in state.frames[1:]]
-    if outer.memos:
-        data["memos"] = outer.memos
-    if outer.resume_errors:
-        data["resume_errors"] = True
-    if outer.handlers:
-        data["handlers"] = outer.handlers
-    if state.wait is not None:
-        data["wait"] = wait_data(state.wait)
-    if state.why is not ENTERED:
-        data["why"] = _why_data(state.why)
-    if state.suggestions:
-        data["suggestions"] = _suggestions_data(state.suggestions)
-    if state.said:
-        data["said"] = state.said
-    if state.held:
-        data["held"] = [[r.content, _suggestions_data(r.suggestions), r.recipient] for r in state.held]
-    if state.asked:
-        data["asked"] = state.asked
-    if state.requested:
-        data["requested"] = state.requested
-    if state.kept:
-        data["kept"] = state.kept
-    raw = msgspec.json.encode(data)
+    frames = state.frames
+    outer = frames[0]
+    several = len(frames) > 1
+    stored = _Stored(
+        CHECKPOINT_VERSION,
+        outer.variables,
+        frames[-1].position,
+        outer.procedure,
+        outer.position if several else None,
+        [_frame_data(f) for f in frames[1:]] if several else None,
+        outer.memos or None,
+        outer.resume_errors,
+        outer.handlers or None,
+        wait_data(state.wait) if state.wait is not None else None,
+        _why_data(state.why) if state.why is not ENTERED else None,
+        _suggestions_data(state.suggestions) if state.suggestions else None,
+        state.said,
+        [[r.content, _suggestions_data(r.suggestions), r.recipient] for r in state.held] if state.held else None,
+        state.asked,
+        state.requested,
+        state.kept or None,
+    )
+    raw = _ENCODER.encode(stored)
     if bytes_max is not None and len(raw) > bytes_max:
         raise StateTooLarge(f"the variables of this conversation need {len(raw):,} bytes and may have {bytes_max:,}")
     return raw.decode()

@@ -6,15 +6,16 @@ States of an execution here: *ready* (`wait` is None: its step runs for the reas
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import assert_never, cast
 
+from msgspec.structs import replace
+
+from engine.catching import catcher_of, failure_at
 from engine.effects import Effect, Handle, Keep, Log, Query, Reply, Request, SetErrorMode, Shown, Suggest
 from engine.errors import ScriptError
-from engine.events import Event, MessageReceived, QueryFailed, RequestFailed
+from engine.events import Event
 from engine.expressions import Moment
-from engine.interrupts import check_answer, handled, handler_of, interrupt, numbered
+from engine.interrupts import Interrupted, check_answer, handled, numbered, own_why
 from engine.plan import Plan, Procedure
 from engine.policy import Policy
 from engine.results import Continue, Done, Failure, StepResult, Suspend
@@ -37,7 +38,7 @@ from engine.steps import (
     Returned,
 )
 from engine.values import Value, assign_path
-from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, own_wait, parts_of
+from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, parts_of
 
 __all__ = ["Continue", "Done", "Failure", "StepResult", "Suspend", "advance", "check_answer", "deliver"]
 
@@ -58,12 +59,9 @@ def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, u
     execution with a script error that names the line. Pure: the given state is not changed.
     """
     run = _Run(plan, state.copy(), moment, policy)
-    run.take_held()
-    for count in range(1, min(policy.steps_per_slice_max, policy.steps_per_turn_max - used) + 1):
-        run.count = count
-        result = run.step()
-        if result is not None:
-            return result
+    result = run.steps(min(policy.steps_per_slice_max, policy.steps_per_turn_max - used))
+    if result is not None:
+        return result
     if used + run.count >= policy.steps_per_turn_max:
         message = f"{policy.steps_per_turn_max:,} steps ran without waiting: is this an endless loop?"
         return Done(run.state, tuple(run.effects), run.count, failure=run.failure(message, "endless"))
@@ -79,77 +77,76 @@ class _Run:
         self.plan = plan
         self.state = state
         self.policy = policy
-        self.effects: list[Effect] = []
+        self.effects: list[Effect] = [*state.held]  # what the slice before held back
+        state.held = ()
         self.count = 0
-        self.frame: Frame | None = None  # whose names `here` reads
+        self.frame = state.frames[-1]  # whose names `here` reads
         # One for all steps of the slice: no step keeps it beyond its run.
-        self.here = Here(ENTERED, None, dict[str, Value]().get, moment, policy, state.kept, state.requested)
-        self.here.everything = self.everything
-        self.here.parameters_of = plan.parameters_of
+        reader, everything = state.reader(), state.everything
+        self.here = Here(
+            ENTERED, None, reader, moment, policy, state.kept, state.requested, everything, plan.parameters_of
+        )
 
-    # ── one step ──
+    # ── steps ──
 
-    def step(self) -> StepResult | None:
-        """Run one step; return a result where the slice ends with it."""
-        frame = self.state.frames[-1]
-        if frame.position == 0:  # the end of a procedure, or an empty script
-            return self.leave_procedure(None)
-        step = self.plan.steps[frame.position]
-        state = self.state
-        why, state.why = state.why, ENTERED
-        here = self.here
-        here.memo = frame.memos.get(frame.position) if frame.memos else None
-        if frame is not self.frame:
-            self.frame, here.lookup = frame, self.lookup()
-        try:
-            if type(why) is Resumed and type(why.event) is not MessageReceived:
-                if not (step.TOLD and isinstance(why.event, QueryFailed | RequestFailed)):
-                    check_answer(why.event)
-                handler = handler_of(why)
-                if handler is not None:
-                    interrupt(state, self.plan.procedures[handler.handler], why)
-                    return None
-            if type(why) is Resumed and type(why.wait) is FirstOf:
-                why = Resumed(why.event, own_wait(why.wait))
-            here.why = why
-            move = step.run(here)
-            if type(move) is Next:  # the commonest by far; the rest in the order of their definition
-                if move.effects:
-                    self.take(move.effects)
-                if move.sets:
-                    self.assign(move.sets)
-                self.go_on(move)
-                return None
-            return self.apply(move)
-        except ScriptError as error:
-            return self.fail(error.message, error.kind)
+    def steps(self, most: int) -> StepResult | None:
+        """Run up to so many steps; return a result where the slice ends with one of them.
 
-    def lookup(self) -> Callable[[str], Value]:
-        """Return how a name is read here: the procedure's own variables, then its script's."""
-        frame = self.state.frames[-1]
-        base = self.state.frames[frame.base]
-        if base is frame:
-            return frame.variables.get
-        own, outer = frame.variables, base.variables
-        return lambda name: own[name] if name in own else outer.get(name)
-
-    def everything(self) -> dict[str, Value]:
-        """Return all variables that can be read here, without the results of lifted calls."""
-        frame = self.state.frames[-1]
-        both = {**self.state.frames[frame.base].variables, **frame.variables}
-        return {name: value for name, value in both.items() if not name.startswith("$")}
+        Every conversation spends its time here, so what nearly all steps do, going on, is done in place.
+        """
+        state, here, plan = self.state, self.here, self.plan
+        runs, following, temporaries = plan.runs, plan.following, plan.temporaries
+        while self.count < most:
+            self.count += 1
+            frame = state.frames[-1]
+            if frame is not self.frame:
+                self.frame, here.lookup = frame, state.reader()
+            number, memos = frame.position, frame.memos
+            why, state.why = state.why, ENTERED
+            try:
+                here.why = own_why(state, plan, why) if type(why) is Resumed else why
+                while True:
+                    here.memo = memos.get(number) if memos else None
+                    move = runs[number](here)
+                    if type(move) is not Next or move.leaving is not None or move.again is not None:
+                        result = self.apply(move)
+                        if result is not None:
+                            return result
+                        break
+                    if move.effects:
+                        self.take(move.effects)
+                    if move.sets:
+                        self.assign(move.sets)
+                    if memos or number in temporaries:
+                        self.forget_behind(frame, number)
+                    number, here.why = following[number]
+                    frame.position = number
+                    if self.count >= most:
+                        state.why = here.why
+                        break
+                    self.count += 1
+            except Interrupted:
+                continue
+            except ScriptError as error:
+                result = self.fail(error.message, error.kind)
+                if result is not None:
+                    return result
+        return None
 
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
         frame = self.state.frames[-1]
-        if isinstance(move, Enter | Await | Ask | Call) and move.memo is not None:
+        if isinstance(move, (Enter, Await, Ask, Call)) and move.memo is not None:
             frame.memos[frame.position] = move.memo
         match move:
-            case Next():
-                raise AssertionError("step() has done it")
             case Enter(block=block, sets=sets):
-                self.assign(sets)
+                if sets:
+                    self.assign(sets)
                 self.enter(frame, block)
+            case Next():  # one that leaves a step, or runs it again
+                self.take(move.effects)
+                self.assign(move.sets)
+                self.go_on(move)
             case Await(wait=wait, effects=effects):
                 self.take(effects)
                 return self.suspend(wait)
@@ -182,23 +179,13 @@ class _Run:
         if move.leaving is not None:
             number = move.leaving
             self.forget(frame, number, self.plan.last_inside[number])
-        if frame.memos:
-            frame.memos.pop(number, None)
-        if number in self.plan.temporaries:
-            self.forget_temporaries(frame, number)
-        self.follow(frame, number)
-
-    def follow(self, frame: Frame, number: int) -> None:
-        follows = self.plan.follows[number]
-        if follows < 0:
-            frame.position, self.state.why = -follows, BLOCK_ENDED
-        else:
-            frame.position = follows
+        self.forget_behind(frame, number)
+        frame.position, self.state.why = self.plan.following[number]
 
     def enter(self, frame: Frame, block: int) -> None:
-        body = self.plan.steps[frame.position].blocks()[block]
-        if body:
-            frame.position = body[0].place.number
+        first = self.plan.entries[frame.position][block]
+        if first:
+            frame.position = first
         else:
             self.state.why = BLOCK_ENDED
 
@@ -206,7 +193,9 @@ class _Run:
         for number in [n for n in frame.memos if first <= n <= last]:
             del frame.memos[number]
 
-    def forget_temporaries(self, frame: Frame, number: int) -> None:
+    def forget_behind(self, frame: Frame, number: int) -> None:
+        """Forget what nobody asks for once the execution has gone on from a step."""
+        frame.memos.pop(number, None)
         for name in self.plan.temporaries.get(number, ()):
             frame.variables.pop(name, None)
 
@@ -222,7 +211,8 @@ class _Run:
         if len(frames) > self.policy.call_depth_max:
             raise ScriptError(f"procedures call each other more than {self.policy.call_depth_max} deep", "depth")
         given = dict(zip(procedure.parameters, arguments, strict=False))
-        given.update((name, None) for name in procedure.parameters if name not in given)
+        if len(given) < len(procedure.parameters):
+            given.update((name, None) for name in procedure.parameters if name not in given)
         base = len(frames) if procedure.whole_script else frames[-1].base
         frames.append(Frame(procedure.name, procedure.first, given, base))
 
@@ -238,7 +228,7 @@ class _Run:
         outermost ends the execution."""
         if len(self.state.frames) == 1:
             if value is None and not self.outermost.whole_script:  # a branch: its parent takes its variables
-                value = self.everything()
+                value = self.state.everything()
             return Done(self.state, tuple(self.effects), self.count, value)
         ended = self.state.frames.pop()
         if ended.interrupted is not None:
@@ -251,6 +241,11 @@ class _Run:
     def assign(self, sets: tuple[Assignment, ...]) -> None:
         frame = self.state.frames[-1]
         base = self.state.frames[frame.base]
+        if base is frame:
+            own = frame.variables
+            for item in sets:
+                own[item.name] = assign_path(own.get(item.name), item.path, item.value) if item.path else item.value
+            return
         for item in sets:
             home = frame.variables if item.name in frame.variables else base.variables
             if item.name not in home and frame.interrupted is None:  # a handler's names are its script's
@@ -264,6 +259,9 @@ class _Run:
         state = self.state
         for effect in effects:
             match effect:
+                case Reply(recipient=None) if not state.suggestions:  # the commonest by far
+                    state.said = effect.content
+                    self.effects.append(effect)
                 case Reply():
                     if state.suggestions:
                         effect = replace(effect, suggestions=state.suggestions + effect.suggestions)
@@ -293,9 +291,9 @@ class _Run:
 
     def suspend(self, wait: Wait) -> Suspend:
         state = self.state
-        own = parts_of(wait)
         frames = state.frames
-        if len(own) > 1 or frames[0].handlers or (len(frames) > 1 and any(frame.handlers for frame in frames)):
+        if type(wait) is FirstOf or frames[0].handlers or (len(frames) > 1 and any(frame.handlers for frame in frames)):
+            own = parts_of(wait)
             # The question first: its place in the checkpoint is the same for all clients. Waits for events last:
             # naming one takes the number that a request without one goes by.
             ordered = sorted(own, key=lambda p: 0 if isinstance(p, ForMessage) else 2 if isinstance(p, ForEvent) else 1)
@@ -313,8 +311,9 @@ class _Run:
         if isinstance(wait, ForMessage):
             if not wait.prompt_id:
                 state.asked += 1
-                wait = wait.named(f"{state.current_step}.{state.asked}", wait.prompt or state.said)
-            self.hang_suggestions()
+                wait = wait.named(f"{state.frames[-1].position}.{state.asked}", wait.prompt or state.said)
+            if state.suggestions:
+                self.hang_suggestions()
         elif isinstance(wait, ForRequest) and not wait.number:
             wait = replace(wait, number=state.requested)
         elif isinstance(wait, ForEvent):
@@ -323,7 +322,7 @@ class _Run:
 
     def hang_suggestions(self) -> None:
         """Give the buttons nobody has shown yet to the last reply of this turn, under the question."""
-        index = self.last_said() if self.state.suggestions else None
+        index = self.last_said()
         if index is not None:
             reply = cast(Reply, self.effects[index])
             self.effects[index] = replace(reply, suggestions=reply.suggestions + self.state.suggestions)
@@ -338,10 +337,6 @@ class _Run:
         return None
 
     # ── a turn of several slices ──
-
-    def take_held(self) -> None:
-        """Begin with the replies that the slice before held back."""
-        self.effects, self.state.held = list(self.state.held), ()
 
     def unfinished(self, query: Query | None) -> Continue:
         """End the slice, not the turn: its last reply is held back, with those behind it, for buttons may come."""
@@ -363,7 +358,7 @@ class _Run:
                 del frames[depth + 1 :]
                 self.state.why = Caught(message, kind)
                 return None
-            catcher = self.catcher(frames[depth])
+            catcher = catcher_of(self.plan, frames[depth].position)
             if catcher is None and not frames[depth].resume_errors:
                 continue
             del frames[depth + 1 :]
@@ -377,22 +372,6 @@ class _Run:
             return None
         return Done(self.state, tuple(self.effects), self.count, failure=failure)
 
-    def catcher(self, frame: Frame) -> int | None:
-        """Return the innermost TRY whose guarded block the frame is in, or None."""
-        number = frame.position
-        while number:
-            parent, block = self.plan.parents[number]
-            if parent and self.plan.steps[parent].DETACHED:
-                return None
-            if parent and block == 0 and self.plan.steps[parent].CATCHES:
-                return parent
-            number = parent
-        return None
-
     def failure(self, message: str, kind: str) -> Failure:
         """Return the error with the place of the step that made it."""
-        step = self.plan.steps.get(self.state.current_step)
-        if step is None:
-            return Failure(message, kind, self.plan.script, 0, self.state.current_step, "")
-        place = step.place
-        return Failure(message, kind, place.script, place.line, place.number, self.plan.source_line(step))
+        return failure_at(self.plan, self.state.current_step, message, kind)

@@ -13,9 +13,11 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
 
+from msgspec import Struct
+
 from engine.effects import Effect, Query
 from engine.events import Event
-from engine.expressions import Expression, Moment, evaluate
+from engine.expressions import Expression, Moment, evaluate_otherwise
 from engine.members import get_index
 from engine.policy import Policy
 from engine.values import Value
@@ -24,33 +26,28 @@ from engine.waits import Wait
 # ── why a step runs ────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True, gc=False):
     """The position has come to the step."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockEnded:
+class BlockEnded(Struct, frozen=True, gc=False):
     """The last statement of one of the step's blocks has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(Struct, frozen=True, gc=False):
     """What the step waited or asked for has come. `wait` is the wait that it ends."""
 
     event: Event
     wait: Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True, gc=False):
     """The procedure the step called has returned."""
 
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Caught:
+class Caught(Struct, frozen=True, gc=False):
     """A statement inside the step's first block failed (TRY)."""
 
     message: str
@@ -73,8 +70,7 @@ class Target:
     path: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True, gc=False):
     """A value on its way to a variable; the path is already evaluated."""
 
     name: str
@@ -82,8 +78,7 @@ class Assignment:
     path: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(Struct, frozen=True, gc=False):
     """Go on with what follows this step, or with what follows the enclosing step `leaving` (EXIT),
     or run the enclosing step `again` as though its block had ended (CONTINUE)."""
 
@@ -93,8 +88,7 @@ class Next:
     again: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(Struct, frozen=True, gc=False):
     """Run block number `block` of this step; it is run again with BlockEnded when that ends."""
 
     block: int
@@ -102,8 +96,7 @@ class Enter:
     sets: tuple[Assignment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Await:
+class Await(Struct, frozen=True, gc=False):
     """Suspend until the wait ends; the step is then run with Resumed. `memo`, unless None, replaces the step's."""
 
     wait: Wait
@@ -111,8 +104,7 @@ class Await:
     memo: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True, gc=False):
     """Have the database run a statement in the turn's transaction; the step is then run with Resumed.
     `memo`, unless None, replaces the step's."""
 
@@ -120,8 +112,7 @@ class Ask:
     memo: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, gc=False):
     """Run a procedure of the plan in a frame of its own; the step is then run with Returned.
     `memo`, unless None, replaces the step's."""
 
@@ -133,8 +124,7 @@ class Call:
 Ending: TypeAlias = Literal["procedure", "conversation", "cancelled", "restart"]
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(Struct, frozen=True, gc=False):
     """End the procedure with a value; or the whole conversation, as completed or as cancelled by its user;
     or have it begin anew."""
 
@@ -142,8 +132,7 @@ class Return:
     ends: Ending = "procedure"
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Struct, frozen=True, gc=False):
     """A script error, as THROW makes one."""
 
     message: str
@@ -181,11 +170,12 @@ class Here:
         kept: Mapping[str, Value] = NOTHING_KEPT,
         requested: int = 0,
         everything: Callable[[], dict[str, Value]] = dict,
+        parameters_of: Callable[[str], tuple[str, ...] | None] = _no_procedure,
     ) -> None:
         self.requested = requested  # how many requests were made: the next one has the number after it
         self.everything = everything  # all variables that can be read here, for whoever is given them
         self.kept = kept  # what Keep effects put aside, by key
-        self.parameters_of: Callable[[str], tuple[str, ...] | None] = _no_procedure
+        self.parameters_of = parameters_of
         self.why = why
         self.memo = memo
         self.lookup = lookup
@@ -199,7 +189,10 @@ class Here:
 
     def value(self, expression: Expression) -> Value:
         """Evaluate an expression over the variables here. Raises ScriptError."""
-        return evaluate(expression, self.lookup, self.moment)
+        try:  # as `evaluate` does: steps spend their time here
+            return expression.closure(self.lookup, self.moment)
+        except Exception:
+            return evaluate_otherwise(expression, self.lookup, self.moment)
 
     def assignment(self, target: Target, value: Value) -> Assignment:
         """Return the assignment of `value` to `target`, its path evaluated here. Raises ScriptError."""

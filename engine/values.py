@@ -155,6 +155,8 @@ def to_number(value: Value) -> int | float:
 
     Raises ScriptError for every other text, for lists and for objects.
     """
+    if type(value) is int:
+        return value
     if value is None:
         return 0
     if isinstance(value, bool):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class ForMessage:
+
+class ForMessage(Struct, frozen=True, gc=False):
     """A HEAR: the open question, complete enough that any client can show it again.
 
     `deadline` is an aware UTC time or None. `prompt_id` names this asking of the question.
@@ -27,20 +27,17 @@ class ForMessage:
         return ForMessage(prompt_id, self.type, prompt, self.choices, self.tries_left, self.deadline, self.secret)
 
 
-@dataclass(frozen=True, slots=True)
-class ForTime:
+class ForTime(Struct, frozen=True, gc=False):
     """WAIT: a stored moment (aware, UTC), never a relative sleep."""
 
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ForQuery:
+class ForQuery(Struct, frozen=True, gc=False):
     """Inside a turn only: the database is being asked. Never stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class ForRequest:
+class ForRequest(Struct, frozen=True, gc=False):
     """The answer of the world outside. `number` is the request's number in this execution; 0, as a step gives
     it, means the request that the same move makes. `kind` names it for people: http, SEND FILE, …"""
 
@@ -49,8 +46,7 @@ class ForRequest:
     deadline: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ForEvent:
+class ForEvent(Struct, frozen=True, gc=False):
     """A published event of that name, case-insensitive and stored in lower case.
 
     `number` is given by the stepper and names this wait, so that an event which was on its way to an earlier one
@@ -64,8 +60,7 @@ class ForEvent:
     handler: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ForChildren:
+class ForChildren(Struct, frozen=True, gc=False):
     """The ends of child executions, by the numbers that their starts gave them: all of `children` must end.
 
     Each end runs the step with Resumed(ChildEnded); it waits again for those that are left.
@@ -75,8 +70,7 @@ class ForChildren:
     deadline: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FirstOf:
+class FirstOf(Struct, frozen=True, gc=False):
     """Whichever of several waits ends first; the others are given up in the same commit. Never nested."""
 
     waits: tuple[Wait, ...]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, assert_never
 
+from msgspec import Struct, field
+
 from engine.waits import FirstOf, ForChildren, ForEvent, ForMessage, ForQuery, ForRequest, ForTime, Wait
 
 
@@ -16,23 +18,40 @@ class UnknownWait(Exception):
     """The checkpoint waits for something that this engine does not know."""
 
 
-def wait_data(wait: Wait) -> dict[str, Any]:
-    """Return a wait as JSON holds it."""
+class _Question(Struct, tag_field="kind", tag="message", omit_defaults=True, gc=False):
+    """A question as clients read it."""
+
+    prompt_id: str
+    type: str
+    prompt: str
+    choices: tuple[str, ...]
+    tries_left: int
+    deadline: str | None = None
+    secret: bool = False
+    others: list[object] | None = field(name="or", default=None)
+
+
+def wait_data(wait: Wait) -> object:
+    """Return a wait as the JSON's encoder takes it."""
     match wait:
-        case FirstOf(waits=waits):
-            first, *others = map(wait_data, waits)
-            return {**first, "or": others}
         case ForMessage():
-            return {
-                "kind": "message",
-                "prompt_id": wait.prompt_id,
-                "type": wait.type,
-                "prompt": wait.prompt,
-                "choices": list(wait.choices),
-                "tries_left": wait.tries_left,
-                "deadline": _text(wait.deadline),
-                "secret": wait.secret,
-            }
+            return _question(wait, None)
+        case FirstOf(waits=(first, *others)):
+            data = [wait_data(part) for part in others]
+            return _question(first, data) if isinstance(first, ForMessage) else {**_object(first), "or": data}
+        case _:
+            return _object(wait)
+
+
+def _question(wait: ForMessage, others: list[object] | None) -> _Question:
+    deadline = wait.deadline.isoformat() if wait.deadline else None
+    return _Question(
+        wait.prompt_id, wait.type, wait.prompt, wait.choices, wait.tries_left, deadline, wait.secret, others
+    )
+
+
+def _object(wait: Wait) -> dict[str, Any]:
+    match wait:
         case ForTime(until=until):
             return {"kind": "time", "until": until.isoformat()}
         case ForRequest(kind=kind, number=number, deadline=deadline):
@@ -42,6 +61,8 @@ def wait_data(wait: Wait) -> dict[str, Any]:
             return {**data, "handler": handler} if handler else data
         case ForChildren(children=children, deadline=deadline):
             return {"kind": "children", "children": list(children), "deadline": _text(deadline)}
+        case ForMessage() | FirstOf():
+            raise AssertionError("a question has a form of its own, and several waits are never nested")
         case ForQuery():
             raise AssertionError("a query is answered inside its turn and never stored")
         case _:
@@ -64,8 +85,8 @@ def _single(data: dict[str, Any]) -> Wait:
                 prompt=data["prompt"],
                 choices=tuple(data["choices"]),
                 tries_left=data["tries_left"],
-                deadline=_moment(data["deadline"]),
-                secret=data["secret"],
+                deadline=_moment(data.get("deadline")),
+                secret=data.get("secret", False),
             )
         case "time":
             return ForTime(datetime.fromisoformat(data["until"]))

@@ -37,6 +37,12 @@ create function workflow_partition(key uuid) returns smallint
 comment on function workflow_partition(uuid) is
     'The share, 0 to 255, that a session (or an execution without one) belongs to. It is stored, so it never changes.';
 
+create function workflow_lane(bot uuid, script text) returns integer
+    immutable parallel safe language sql
+    return (uuid_hash(coalesce(bot, '00000000-0000-0000-0000-000000000000')) # hashtext(coalesce(script, ''))) & 2147483647;
+comment on function workflow_lane(uuid, text) is
+    'The lane of a script of a bot: a number from 0 on. What is many in one lane does not delay the other lanes.';
+
 do $$
 begin
     if to_regclass(quote_ident(current_schema()) || '.workflow_executions') is null then
@@ -75,10 +81,11 @@ $$;
 create table workflow_settings (
     key text primary key,
     value text not null,
-    about text not null
+    about text not null,
+    check (key <> 'message_characters_max' or value::integer >= 1000)  -- shorter ones are let through without looking
 );
 insert into workflow_settings (key, value, about) values
-    ('message_characters_max', '100000', 'the longest message that is accepted, in characters'),
+    ('message_characters_max', '100000', 'the longest message that is accepted, in characters; at least 1000'),
     ('params_characters_max', '1000000', 'the longest params of a start that are accepted, in characters of JSON'),
     ('request_attempts_max', '8', 'attempts of a request in all; the daemon writes its own configuration here'),
     ('request_backoff_seconds_first', '1', 'seconds before the second attempt; each further pause is twice as long'),
@@ -169,11 +176,13 @@ create table workflow_messages (
     prompt_id text,
     bot_id uuid,
     created_at timestamptz not null,
-    partition smallint not null
+    partition smallint not null,
+    lane integer not null default 0
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 comment on table workflow_messages is
     'What users said and no HEAR has heard yet: the turn that hears a message deletes it, in its own commit.';
-create index workflow_messages_partition on workflow_messages (partition, id);
+comment on column workflow_messages.lane is 'workflow_lane of who heard the session when it came; 0: nobody did';
+create index workflow_messages_lane on workflow_messages (partition, lane, session_id, id);
 create index workflow_messages_session on workflow_messages (session_id, id);
 
 create table workflow_message_ids (
@@ -186,7 +195,7 @@ create table workflow_message_ids (
 comment on table workflow_message_ids is 'The channels'' own ids of messages, kept after the message is heard: a second delivery is a no-op.';
 
 create table workflow_replies (
-    id bigint generated always as identity primary key,
+    id bigint generated always as identity,
     session_id uuid,
     execution_id uuid not null,
     turn integer not null,
@@ -196,7 +205,7 @@ create table workflow_replies (
     recipient text,
     created_at timestamptz not null,
     taken_at timestamptz,
-    unique (execution_id, turn, position)
+    primary key (execution_id, turn, position)
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 create index workflow_replies_untaken on workflow_replies (session_id, id) where taken_at is null;
 
@@ -209,8 +218,8 @@ create table workflow_turns (
     epoch bigint not null,
     from_step integer not null,
     to_step integer not null,
-    came_in jsonb not null,
-    went_out jsonb not null,
+    came_in json not null,
+    went_out json not null,
     steps integer not null,
     duration_us bigint not null,
     at timestamptz not null,
@@ -324,22 +333,6 @@ $$;
 comment on function workflow_doze(text) is
     'True: from now on a row for the partitions of this owner notifies. All or none. Undone by pg_advisory_unlock_all().';
 
-create function workflow_replies_notify() returns trigger
-    security definer language plpgsql set search_path from current
-as $$
-declare
-    channel constant text := workflow_channel('replies');
-begin
-    perform pg_notify(channel, said.session_id::text)
-    from (select distinct r.session_id from spoken r where r.session_id is not null) said;
-    return null;
-end
-$$;
-
-create trigger workflow_replies_notify after insert on workflow_replies
-    referencing new table as spoken
-    for each statement execute function workflow_replies_notify();
-
 
 -- ----------------------------------------------------------------------------------------------------
 -- What a client may do: start a script, say something to it, take what it replied. Wrong input is an error with
@@ -438,77 +431,90 @@ declare
     limit_characters integer;
     hearer record;
 begin
-    -- Every message of every user comes through here, so what is rare is asked for only where it is needed, and
-    -- what is not rare calls no function: each with a search_path of its own costs as much as a small query.
-    if new.session_id is null then
-        raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
-            hint = 'It is the session whose script hears the message.';
-    end if;
-    if new.attachments is not null then
-        perform workflow_check_attachments(new.attachments);
-        new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
-    end if;
-    if new.content is null and new.attachments is null then
-        raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
-            hint = 'An empty text is content; null is not.';
-    end if;
-    new.content := coalesce(new.content, '');
-    select s.value into limit_characters from workflow_settings s where s.key = 'message_characters_max';
-    if length(new.content) > limit_characters then
-        raise exception using errcode = 'SW001',
-            message = format('The message has %s characters; at most %s are accepted.', length(new.content), limit_characters),
-            hint = 'Shorten it, send it as an attachment, or raise message_characters_max in workflow_settings.';
-    end if;
     new.created_at := coalesce(new.created_at, workflow_now());
     new.partition := workflow_partition(new.session_id);
+    -- Every message of every user comes through here, and each query, and each function with a search_path of its own,
+    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single one, which tells its lane.
+    -- A table without a page never had a row: no role is held to a bot.
+    if new.session_id is null or new.content is null or length(new.content) > 1000 or new.attachments is not null
+        or new.external_id is not null or new.execution_id is not null or new.prompt_id is not null
+        or pg_relation_size('workflow_bot_roles') > 0
+    then
+        if new.session_id is null then
+            raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
+                hint = 'It is the session whose script hears the message.';
+        end if;
+        if new.attachments is not null then
+            perform workflow_check_attachments(new.attachments);
+            new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
+        end if;
+        if new.content is null and new.attachments is null then
+            raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
+                hint = 'An empty text is content; null is not.';
+        end if;
+        new.content := coalesce(new.content, '');
+        select s.value into limit_characters from workflow_settings s where s.key = 'message_characters_max';
+        if length(new.content) > limit_characters then
+            raise exception using errcode = 'SW001',
+                message = format('The message has %s characters; at most %s are accepted.', length(new.content), limit_characters),
+                hint = 'Shorten it, send it as an attachment, or raise message_characters_max in workflow_settings.';
+        end if;
 
-    if new.external_id is not null and exists (
-        select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id
-    ) then
-        return null;
-    end if;
-    if new.prompt_id is not null and new.execution_id is null then
-        new.execution_id := workflow_asker(new.session_id, new.prompt_id);
-        if new.execution_id is null then
-            raise exception using errcode = 'SW012',
-                message = format('The question %L is not open in this session.', new.prompt_id),
-                hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
-        end if;
-    end if;
-    if new.execution_id is null then
-        select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e
-        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
-        order by e.start_order desc limit 1;
-    else
-        select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e where e.id = new.execution_id;
-    end if;
-    if new.execution_id is not null and (
-        hearer.id is null or hearer.session_id is distinct from new.session_id
-        or hearer.status not in ('running', 'waiting', 'paused')
-    ) then
-        raise exception using errcode = 'SW011',
-            message = format('Execution %s cannot hear this message: it has ended or is not of session %s.', new.execution_id, new.session_id),
-            hint = 'Leave execution_id out to address whatever the session runs now.';
-    end if;
-    new.bot_id := coalesce(new.bot_id, hearer.bot_id);
-    if exists (select from workflow_bot_roles) then
-        if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
-            new.bot_id := (workflow_bots_of_caller())[1];
-        end if;
-        perform workflow_check_bot(new.bot_id);
-        if hearer.id is not null then
-            perform workflow_check_bot(hearer.bot_id);
-        end if;
-    end if;
-
-    if new.external_id is not null then
-        insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
-        values (new.session_id, new.external_id, hearer.id, new.created_at)
-        on conflict do nothing;
-        if not found then
+        if new.external_id is not null and exists (
+            select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id
+        ) then
             return null;
         end if;
+        if new.prompt_id is not null and new.execution_id is null then
+            new.execution_id := workflow_asker(new.session_id, new.prompt_id);
+            if new.execution_id is null then
+                raise exception using errcode = 'SW012',
+                    message = format('The question %L is not open in this session.', new.prompt_id),
+                    hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
+            end if;
+        end if;
+        if new.execution_id is null then
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
+            where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+            order by e.start_order desc limit 1;
+        else
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
+        end if;
+        if new.execution_id is not null and (
+            hearer.id is null or hearer.session_id is distinct from new.session_id
+            or hearer.status not in ('running', 'waiting', 'paused')
+        ) then
+            raise exception using errcode = 'SW011',
+                message = format('Execution %s cannot hear this message: it has ended or is not of session %s.', new.execution_id, new.session_id),
+                hint = 'Leave execution_id out to address whatever the session runs now.';
+        end if;
+        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
+        if exists (select from workflow_bot_roles) then
+            if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
+                new.bot_id := (workflow_bots_of_caller())[1];
+            end if;
+            perform workflow_check_bot(new.bot_id);
+            if hearer.id is not null then
+                perform workflow_check_bot(hearer.bot_id);
+            end if;
+        end if;
+
+        if new.external_id is not null then
+            insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
+            values (new.session_id, new.external_id, hearer.id, new.created_at)
+            on conflict do nothing;
+            if not found then
+                return null;
+            end if;
+        end if;
+    else
+        select e.id, e.bot_id, e.script_path into hearer from workflow_executions e
+        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        order by e.start_order desc limit 1;
+        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
     end if;
+    new.lane := case when hearer.id is null then 0 else workflow_lane(hearer.bot_id, hearer.script_path) end;
+
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
     if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16) then
@@ -701,13 +707,14 @@ begin
     end if;
     return query
     with picked as materialized (
-        select r.id from workflow_replies r
+        select r.execution_id, r.turn, r.position from workflow_replies r
         where r.session_id = workflow_take_replies.session_id and r.taken_at is null
             and (allowed is null or exists (select from workflow_executions e where e.id = r.execution_id and e.bot_id = any (allowed)))
         order by r.id limit workflow_take_replies."limit"
         for update of r
     ), taken as (
-        update workflow_replies r set taken_at = workflow_now() from picked where r.id = picked.id
+        update workflow_replies r set taken_at = workflow_now() from picked
+        where r.execution_id = picked.execution_id and r.turn = picked.turn and r.position = picked.position
         returning r.*
     )
     select * from taken order by id;
@@ -3557,7 +3564,8 @@ comment on view workflow_waiting is
     'Who waits for what since when. hears: a message to the session goes to this one; waits_for: the kind of request, or the event.';
 
 create view workflow_history with (security_invoker = true) as
-select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, t.from_step, t.to_step, t.came_in, t.went_out,
+select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, t.from_step, t.to_step,
+    t.came_in::jsonb, t.went_out::jsonb,
     t.steps, t.duration_us, t.at
 from workflow_turns t join workflow_executions e on e.id = t.execution_id;
 comment on view workflow_history is 'Every turn: from step, to step, what came in, what went out, how long it took in microseconds.';
@@ -3584,7 +3592,7 @@ comment on view workflow_transcript is 'Who said what. In order: order by at, ex
 
 create view workflow_funnel with (security_invoker = true) as
 with turns as (
-    select t.execution_id, t.to_step, t.at, jsonb_typeof(t.went_out -> 'prompt') = 'object' as asks,
+    select t.execution_id, t.to_step, t.at, json_typeof(t.went_out -> 'prompt') = 'object' as asks,
         coalesce((t.went_out ->> 'asked_again')::boolean, false) as again,
         lead(t.came_in ->> 'kind') over later as next_kind,
         lead(coalesce((t.went_out ->> 'asked_again')::boolean, false)) over later as next_again,

@@ -30,11 +30,13 @@ _KEYBOARD = {**_CONTROLS, **_NO_INVISIBLE, **_DASHES, **_QUOTES}
 
 def storable(text: str) -> str:
     """Return the text as JSON and PostgreSQL can hold it: without NUL, lone surrogates replaced by U+FFFD."""
-    text = text.replace("\0", "")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = _SURROGATE.sub("\ufffd", text)
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = _SURROGATE.sub("\ufffd", text)
     return text
 
 

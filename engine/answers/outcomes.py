@@ -8,20 +8,20 @@ from datetime import datetime
 from random import Random
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from engine.events import Attachment
 from engine.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True, gc=False):
     """The answer fits. `value` is for the variable, `shown` for transcript, history and logs."""
 
     value: Value
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True, gc=False):
     """The answer does not fit. `sentence` tells the user so, in their language, with an example."""
 
     sentence: str

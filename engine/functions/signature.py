@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from engine.dates import DateValue, parse_clock, parse_date
 from engine.durations import Duration, duration_of, parse_duration
 from engine.errors import ScriptError
 from engine.values import INTEGER_BITS_MAX, Value, show, to_number, to_text
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True, gc=False):
     """Everything impure that a turn hands in. `now` is aware UTC; NOW() and TODAY() print in `zone`."""
 
     now: datetime
@@ -92,7 +93,7 @@ def convert_arguments(name: str, of: Function, arguments: Sequence[Value]) -> li
     for position, argument in enumerate(arguments):
         kind = of.kind_of(position)
         assert kind is not None
-        if kind == "any" or _AS_IT_IS.get(kind) is type(argument):
+        if kind == "any" or AS_IT_IS.get(kind) is type(argument):
             converted.append(argument)
             continue
         try:
@@ -190,7 +191,7 @@ KINDS: dict[str, Callable[[Value], Any]] = {
     "duration": _duration,
 }
 # What needs no conversion: by far the most arguments are of the right type.
-_AS_IT_IS = {"text": str, "whole": int, "list": list, "object": dict}
+AS_IT_IS = {"text": str, "whole": int, "list": list, "object": dict}
 EXPECTED = {
     "any": "a value",
     "text": "a text",

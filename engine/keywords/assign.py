@@ -53,7 +53,7 @@ class Assign(Step):
         return cls(written.place, written.parsed.targets()[0], written.parsed.expressions()[0])
 
     def run(self, here: Here) -> Move:
-        return Next(sets=(here.assignment(self.target, here.value(self.value)),))
+        return Next((here.assignment(self.target, here.value(self.value)),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,10 @@ class SelectCase(Step):
             return NEXT
         subject = here.value(self.subject)
         for index, choices in enumerate(self.cases):
-            if not choices or any(c.holds(here, subject) for c in choices):
+            for choice in choices:
+                if choice.holds(here, subject):
+                    return Enter(index)
+            if not choices:
                 return Enter(index)
         return NEXT
 

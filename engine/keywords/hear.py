@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
+from msgspec.structs import replace
+
 from engine.answers import SECRET_TYPES, Accepted, Rejected, canonical_type, check_answer, type_names
+from engine.answers.cleaning import trimmed
 from engine.effects import Effect, Reply, Shown, Suggest, Suggestion
 from engine.errors import ScriptError
 from engine.events import EventPublished, MessageReceived, TimedOut
@@ -36,6 +39,7 @@ TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400  # a hundred years: beyond it dates ove
 
 
 NO_BUTTONS = Suggest(None)  # those that nobody saw belong to the question, which is answered
+ANSWERED: tuple[Effect, ...] = (NO_BUTTONS,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +148,12 @@ class Hear(Step):
             return self.ask(here)
         match why.event:
             case MessageReceived() as message:
-                return self.noted(self.heard(here, message, why.wait), None, None)
+                move = self.heard(here, message, why.wait)
+                return self.noted(move, None, None) if self.events or self.after else move
             case EventPublished(name=name, data=data):
-                return self.noted(self.keep(here, None, (NO_BUTTONS,)), name, data)
+                return self.noted(self.keep(here, None, ANSWERED), name, data)
             case TimedOut() if any(isinstance(p, ForTime) and p.until <= here.now for p in parts_of(why.wait)):
-                return self.noted(self.keep(here, None, (NO_BUTTONS,)), None, None)
+                return self.noted(self.keep(here, None, ANSWERED), None, None)
             case TimedOut():
                 if self.default is None:
                     raise ScriptError("nobody answered in time", "timeout")
@@ -170,25 +175,30 @@ class Hear(Step):
     def ask(self, here: Here) -> Move:
         """Open the question: say the prompt, show the choices, wait."""
         choices = self.listed(here) if self.choices else ()
-        effects: list[Effect] = [Suggest(Suggestion(c, c)) for c in choices if c != "*"]
         prompt = to_text(here.value(self.prompt)) if self.prompt else ""
-        if prompt:
-            effects.append(Reply(prompt))
         tries = int(to_number(here.value(self.retries))) if self.retries else here.policy.hear_tries
         question = ForMessage(
-            prompt_id="",
-            type="menu" if choices else self.type,
-            prompt=prompt,
-            choices=choices,
-            tries_left=max(1, tries),
-            deadline=seconds_from(here, self.timeout, self.unit_seconds, "TIMEOUT"),
-            secret=self.type in SECRET_TYPES,
+            "",
+            "menu" if choices else self.type,
+            prompt,
+            choices,
+            max(1, tries),
+            seconds_from(here, self.timeout, self.unit_seconds, "TIMEOUT") if self.timeout else None,
+            self.type in SECRET_TYPES,
         )
-        others: list[Wait] = [ForEvent(name) for name in dict.fromkeys(self.event_names(here))]
-        after = seconds_from(here, self.after, self.after_unit_seconds, "OR AFTER")
-        if after is not None:
-            others.append(ForTime(after))
-        return Await(FirstOf((question, *others)) if others else question, tuple(effects))
+        wait: Wait = question
+        if self.events or self.after:
+            others: list[Wait] = [ForEvent(name) for name in dict.fromkeys(self.event_names(here))]
+            after = seconds_from(here, self.after, self.after_unit_seconds, "OR AFTER")
+            if after is not None:
+                others.append(ForTime(after))
+            wait = FirstOf((question, *others))
+        if not choices and not prompt:
+            return Await(wait)
+        effects: list[Effect] = [Suggest(Suggestion(c, c)) for c in choices if c != "*"]
+        if prompt:
+            effects.append(Reply(prompt))
+        return Await(wait, tuple(effects))
 
     def event_names(self, here: Here) -> Iterator[str]:
         """Yield the names of the events that end the wait. Raises ScriptError for an empty one."""
@@ -210,12 +220,15 @@ class Hear(Step):
         """Take the answer, or answer it with a sentence and wait again."""
         wait = question_of(whole)
         assert wait is not None, "only a question hears a message"
-        if here.policy.reserved and not wait.secret:
-            act = here.policy.reserved.get(message.content.strip().casefold())
+        policy = here.policy
+        if policy.reserved and not wait.secret:
+            act = policy.reserved.get(message.content.strip().casefold())
             if act is not None:
                 return self.reserved(here, act, wait, whole)
-        if not message.content.strip() and not message.attachments and self.default is not None:
+        if self.default is not None and not message.content.strip() and not message.attachments:
             return here.into(self.target, here.value(self.default))
+        if self.type == "text" and not wait.choices and (text := trimmed(message.content)):
+            return self.keep(here, text, ANSWERED)  # by far the commonest question: what is said is the answer
         answer = check_answer(
             "text" if wait.choices else self.type,
             message.content,
@@ -223,13 +236,12 @@ class Hear(Step):
             wait.choices,
             now=here.now,
             random=here.moment.random,
-            language=here.policy.language,
-            sentences=here.policy.sentences,
+            language=policy.language,
+            sentences=policy.sentences,
         )
         match answer:
             case Accepted(value=value, shown=shown):
-                effects: tuple[Effect, ...] = (NO_BUTTONS, Shown(shown)) if wait.secret else (NO_BUTTONS,)
-                return self.keep(here, value, effects)
+                return self.keep(here, value, (NO_BUTTONS, Shown(shown)) if wait.secret else ANSWERED)
             case Rejected(sentence=sentence) if wait.tries_left > 1:
                 again = replace(wait, tries_left=wait.tries_left - 1)
                 others = tuple(again if part is wait else part for part in parts_of(whole))
@@ -267,8 +279,7 @@ class Hear(Step):
 
     def keep(self, here: Here, value: Value, effects: tuple[Effect, ...]) -> Move:
         """Store an accepted answer and go on."""
-        sets = (here.assignment(self.target, value),) if self.target else ()
-        return Next(sets=sets, effects=effects)
+        return Next((here.assignment(self.target, value),) if self.target else (), effects)
 
 
 def seconds_from(here: Here, length: Expression | None, unit_seconds: int, clause: str) -> datetime | None:

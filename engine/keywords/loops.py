@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from engine.errors import ScriptError
 from engine.expressions import Expression
@@ -62,11 +62,11 @@ class ForEach(Step):
         if isinstance(here.why, Entered):
             items, index = self.listed(here), 0
         else:
-            memo = cast("list[Value]", here.memo)
-            items, index = cast("list[Value]", memo[1]), cast(int, memo[0])
+            memo: Any = here.memo
+            index, items = memo
         if index >= len(items):
             return NEXT
-        return Enter(0, memo=[index + 1, items], sets=(Assignment(self.variable, items[index]),))
+        return Enter(0, [index + 1, items], (Assignment(self.variable, items[index]),))
 
     def listed(self, here: Here) -> list[Value]:
         """Return the list to go through. Raises ScriptError for what cannot be gone through."""
@@ -142,13 +142,14 @@ class ForNumber(Step):
             if step == 0:
                 raise ScriptError("FOR … STEP 0 would never end")
         else:
-            _, last, step = cast("list[int]", here.memo)
+            memo: Any = here.memo
+            _, last, step = memo
             value = to_number(here.lookup(self.variable)) + step
         if isinstance(value, float):
             value = round(value, 12)  # 0.1 + 0.2 counts as 0.3
         if (value > last) if step > 0 else (value < last):
             return NEXT
-        return Enter(0, memo=[value, last, step], sets=(Assignment(self.variable, value),))
+        return Enter(0, [value, last, step], (Assignment(self.variable, value),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,12 @@ class Talk(Step):
         return cls(written.place, written.parsed.expressions(), written.parsed.expression_of("talk_to"))
 
     def run(self, here: Here) -> Move:
-        content = " ".join(to_text(here.value(e)) for e in self.texts)
+        texts = self.texts
+        content = (
+            to_text(here.value(texts[0])) if len(texts) == 1 else " ".join([to_text(here.value(e)) for e in texts])
+        )
         recipient = to_text(here.value(self.recipient)) if self.recipient else None
-        return Next(effects=(Reply(content, (), recipient),))
+        return Next((), (Reply(content, (), recipient),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,12 @@ create function workflow_partition(key uuid) returns smallint
 comment on function workflow_partition(uuid) is
     'The share, 0 to 255, that a session (or an execution without one) belongs to. It is stored, so it never changes.';
 
+create function workflow_lane(bot uuid, script text) returns integer
+    immutable parallel safe language sql
+    return (uuid_hash(coalesce(bot, '00000000-0000-0000-0000-000000000000')) # hashtext(coalesce(script, ''))) & 2147483647;
+comment on function workflow_lane(uuid, text) is
+    'The lane of a script of a bot: a number from 0 on. What is many in one lane does not delay the other lanes.';
+
 do $$
 begin
     if to_regclass(quote_ident(current_schema()) || '.workflow_executions') is null then
@@ -51,10 +57,11 @@ $$;
 create table workflow_settings (
     key text primary key,
     value text not null,
-    about text not null
+    about text not null,
+    check (key <> 'message_characters_max' or value::integer >= 1000)  -- shorter ones are let through without looking
 );
 insert into workflow_settings (key, value, about) values
-    ('message_characters_max', '100000', 'the longest message that is accepted, in characters'),
+    ('message_characters_max', '100000', 'the longest message that is accepted, in characters; at least 1000'),
     ('params_characters_max', '1000000', 'the longest params of a start that are accepted, in characters of JSON');
 
 create table workflow_plans (
@@ -127,11 +134,13 @@ create table workflow_messages (
     prompt_id text,
     bot_id uuid,
     created_at timestamptz not null,
-    partition smallint not null
+    partition smallint not null,
+    lane integer not null default 0
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 comment on table workflow_messages is
     'What users said and no HEAR has heard yet: the turn that hears a message deletes it, in its own commit.';
-create index workflow_messages_partition on workflow_messages (partition, id);
+comment on column workflow_messages.lane is 'workflow_lane of who heard the session when it came; 0: nobody did';
+create index workflow_messages_lane on workflow_messages (partition, lane, session_id, id);
 create index workflow_messages_session on workflow_messages (session_id, id);
 
 create table workflow_message_ids (
@@ -144,7 +153,7 @@ create table workflow_message_ids (
 comment on table workflow_message_ids is 'The channels'' own ids of messages, kept after the message is heard: a second delivery is a no-op.';
 
 create table workflow_replies (
-    id bigint generated always as identity primary key,
+    id bigint generated always as identity,
     session_id uuid,
     execution_id uuid not null,
     turn integer not null,
@@ -154,7 +163,7 @@ create table workflow_replies (
     recipient text,
     created_at timestamptz not null,
     taken_at timestamptz,
-    unique (execution_id, turn, position)
+    primary key (execution_id, turn, position)
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 create index workflow_replies_untaken on workflow_replies (session_id, id) where taken_at is null;
 
@@ -167,8 +176,8 @@ create table workflow_turns (
     epoch bigint not null,
     from_step integer not null,
     to_step integer not null,
-    came_in jsonb not null,
-    went_out jsonb not null,
+    came_in json not null,
+    went_out json not null,
     steps integer not null,
     duration_us bigint not null,
     at timestamptz not null,

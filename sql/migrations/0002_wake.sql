@@ -69,19 +69,3 @@ end
 $$;
 comment on function workflow_doze(text) is
     'True: from now on a row for the partitions of this owner notifies. All or none. Undone by pg_advisory_unlock_all().';
-
-create function workflow_replies_notify() returns trigger
-    security definer language plpgsql set search_path from current
-as $$
-declare
-    channel constant text := workflow_channel('replies');
-begin
-    perform pg_notify(channel, said.session_id::text)
-    from (select distinct r.session_id from spoken r where r.session_id is not null) said;
-    return null;
-end
-$$;
-
-create trigger workflow_replies_notify after insert on workflow_replies
-    referencing new table as spoken
-    for each statement execute function workflow_replies_notify();

@@ -94,77 +94,90 @@ declare
     limit_characters integer;
     hearer record;
 begin
-    -- Every message of every user comes through here, so what is rare is asked for only where it is needed, and
-    -- what is not rare calls no function: each with a search_path of its own costs as much as a small query.
-    if new.session_id is null then
-        raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
-            hint = 'It is the session whose script hears the message.';
-    end if;
-    if new.attachments is not null then
-        perform workflow_check_attachments(new.attachments);
-        new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
-    end if;
-    if new.content is null and new.attachments is null then
-        raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
-            hint = 'An empty text is content; null is not.';
-    end if;
-    new.content := coalesce(new.content, '');
-    select s.value into limit_characters from workflow_settings s where s.key = 'message_characters_max';
-    if length(new.content) > limit_characters then
-        raise exception using errcode = 'SW001',
-            message = format('The message has %s characters; at most %s are accepted.', length(new.content), limit_characters),
-            hint = 'Shorten it, send it as an attachment, or raise message_characters_max in workflow_settings.';
-    end if;
     new.created_at := coalesce(new.created_at, workflow_now());
     new.partition := workflow_partition(new.session_id);
+    -- Every message of every user comes through here, and each query, and each function with a search_path of its own,
+    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single one, which tells its lane.
+    -- A table without a page never had a row: no role is held to a bot.
+    if new.session_id is null or new.content is null or length(new.content) > 1000 or new.attachments is not null
+        or new.external_id is not null or new.execution_id is not null or new.prompt_id is not null
+        or pg_relation_size('workflow_bot_roles') > 0
+    then
+        if new.session_id is null then
+            raise exception using errcode = 'SW004', message = 'A message needs a session_id.',
+                hint = 'It is the session whose script hears the message.';
+        end if;
+        if new.attachments is not null then
+            perform workflow_check_attachments(new.attachments);
+            new.attachments := nullif(nullif(new.attachments, 'null'), '[]');
+        end if;
+        if new.content is null and new.attachments is null then
+            raise exception using errcode = 'SW002', message = 'A message needs content or attachments.',
+                hint = 'An empty text is content; null is not.';
+        end if;
+        new.content := coalesce(new.content, '');
+        select s.value into limit_characters from workflow_settings s where s.key = 'message_characters_max';
+        if length(new.content) > limit_characters then
+            raise exception using errcode = 'SW001',
+                message = format('The message has %s characters; at most %s are accepted.', length(new.content), limit_characters),
+                hint = 'Shorten it, send it as an attachment, or raise message_characters_max in workflow_settings.';
+        end if;
 
-    if new.external_id is not null and exists (
-        select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id
-    ) then
-        return null;
-    end if;
-    if new.prompt_id is not null and new.execution_id is null then
-        new.execution_id := workflow_asker(new.session_id, new.prompt_id);
-        if new.execution_id is null then
-            raise exception using errcode = 'SW012',
-                message = format('The question %L is not open in this session.', new.prompt_id),
-                hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
-        end if;
-    end if;
-    if new.execution_id is null then
-        select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e
-        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
-        order by e.start_order desc limit 1;
-    else
-        select e.id, e.session_id, e.status, e.bot_id into hearer from workflow_executions e where e.id = new.execution_id;
-    end if;
-    if new.execution_id is not null and (
-        hearer.id is null or hearer.session_id is distinct from new.session_id
-        or hearer.status not in ('running', 'waiting', 'paused')
-    ) then
-        raise exception using errcode = 'SW011',
-            message = format('Execution %s cannot hear this message: it has ended or is not of session %s.', new.execution_id, new.session_id),
-            hint = 'Leave execution_id out to address whatever the session runs now.';
-    end if;
-    new.bot_id := coalesce(new.bot_id, hearer.bot_id);
-    if exists (select from workflow_bot_roles) then
-        if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
-            new.bot_id := (workflow_bots_of_caller())[1];
-        end if;
-        perform workflow_check_bot(new.bot_id);
-        if hearer.id is not null then
-            perform workflow_check_bot(hearer.bot_id);
-        end if;
-    end if;
-
-    if new.external_id is not null then
-        insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
-        values (new.session_id, new.external_id, hearer.id, new.created_at)
-        on conflict do nothing;
-        if not found then
+        if new.external_id is not null and exists (
+            select from workflow_message_ids i where i.session_id = new.session_id and i.external_id = new.external_id
+        ) then
             return null;
         end if;
+        if new.prompt_id is not null and new.execution_id is null then
+            new.execution_id := workflow_asker(new.session_id, new.prompt_id);
+            if new.execution_id is null then
+                raise exception using errcode = 'SW012',
+                    message = format('The question %L is not open in this session.', new.prompt_id),
+                    hint = 'Open questions are in the view workflow_waiting. Leave prompt_id out to answer whoever asks.';
+            end if;
+        end if;
+        if new.execution_id is null then
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
+            where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+            order by e.start_order desc limit 1;
+        else
+            select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
+        end if;
+        if new.execution_id is not null and (
+            hearer.id is null or hearer.session_id is distinct from new.session_id
+            or hearer.status not in ('running', 'waiting', 'paused')
+        ) then
+            raise exception using errcode = 'SW011',
+                message = format('Execution %s cannot hear this message: it has ended or is not of session %s.', new.execution_id, new.session_id),
+                hint = 'Leave execution_id out to address whatever the session runs now.';
+        end if;
+        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
+        if exists (select from workflow_bot_roles) then
+            if new.bot_id is null and cardinality(workflow_bots_of_caller()) = 1 then
+                new.bot_id := (workflow_bots_of_caller())[1];
+            end if;
+            perform workflow_check_bot(new.bot_id);
+            if hearer.id is not null then
+                perform workflow_check_bot(hearer.bot_id);
+            end if;
+        end if;
+
+        if new.external_id is not null then
+            insert into workflow_message_ids (session_id, external_id, execution_id, created_at)
+            values (new.session_id, new.external_id, hearer.id, new.created_at)
+            on conflict do nothing;
+            if not found then
+                return null;
+            end if;
+        end if;
+    else
+        select e.id, e.bot_id, e.script_path into hearer from workflow_executions e
+        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        order by e.start_order desc limit 1;
+        new.bot_id := coalesce(new.bot_id, hearer.bot_id);
     end if;
+    new.lane := case when hearer.id is null then 0 else workflow_lane(hearer.bot_id, hearer.script_path) end;
+
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
     if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition / 16) then
@@ -357,13 +370,14 @@ begin
     end if;
     return query
     with picked as materialized (
-        select r.id from workflow_replies r
+        select r.execution_id, r.turn, r.position from workflow_replies r
         where r.session_id = workflow_take_replies.session_id and r.taken_at is null
             and (allowed is null or exists (select from workflow_executions e where e.id = r.execution_id and e.bot_id = any (allowed)))
         order by r.id limit workflow_take_replies."limit"
         for update of r
     ), taken as (
-        update workflow_replies r set taken_at = workflow_now() from picked where r.id = picked.id
+        update workflow_replies r set taken_at = workflow_now() from picked
+        where r.execution_id = picked.execution_id and r.turn = picked.turn and r.position = picked.position
         returning r.*
     )
     select * from taken order by id;

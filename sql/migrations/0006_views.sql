@@ -17,7 +17,8 @@ comment on view workflow_waiting is
     'Who waits for what since when. hears: a message to the session goes to this one; waits_for: the kind of request, or the event.';
 
 create view workflow_history with (security_invoker = true) as
-select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, t.from_step, t.to_step, t.came_in, t.went_out,
+select t.execution_id, t.turn, e.session_id, e.bot_id, e.script_path as script, t.from_step, t.to_step,
+    t.came_in::jsonb, t.went_out::jsonb,
     t.steps, t.duration_us, t.at
 from workflow_turns t join workflow_executions e on e.id = t.execution_id;
 comment on view workflow_history is 'Every turn: from step, to step, what came in, what went out, how long it took in microseconds.';
@@ -35,7 +36,7 @@ comment on view workflow_transcript is 'Who said what. In order: order by at, ex
 
 create view workflow_funnel with (security_invoker = true) as
 with turns as (
-    select t.execution_id, t.to_step, t.at, jsonb_typeof(t.went_out -> 'prompt') = 'object' as asks,
+    select t.execution_id, t.to_step, t.at, json_typeof(t.went_out -> 'prompt') = 'object' as asks,
         coalesce((t.went_out ->> 'asked_again')::boolean, false) as again,
         lead(t.came_in ->> 'kind') over later as next_kind,
         lead(coalesce((t.went_out ->> 'asked_again')::boolean, false)) over later as next_again,

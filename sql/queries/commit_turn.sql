@@ -1,5 +1,6 @@
 -- Keeps true: all of a turn or nothing of it. Nothing, if the revision moved, the partition is another's, the execution
 -- may not run, or a message it heard is gone. Should it go in this very moment: an error, 40001, and nothing written.
+-- Whoever takes the replies is told of them once, when they are there.
 with moved as (
     update workflow_executions e
     set state_json = $4, current_step = $5, status = $6, wait_kind = $7, wake_at = $8, problem = $9, turn = $10,
@@ -19,11 +20,16 @@ with moved as (
     from moved cross join unnest($13::text[], $14::text[], $15::text[]) with ordinality
         as reply (content, suggestions, recipient, position)
     order by reply.position
+    returning session_id
 ), told as (
     insert into workflow_turns (execution_id, turn, revision, epoch, from_step, to_step, came_in, went_out, steps, duration_us, at)
-    select moved.id, $10, $2, moved.epoch, $11, $5, $16::jsonb, $17::jsonb, $18, $19, workflow_now()
+    select moved.id, $10, $2, moved.epoch, $11, $5, $16::text::json, $17::text::json, $18, $19, workflow_now()
     from moved
 )
-select moved.id from moved
-where (select count(*) from consumed) = coalesce((select sum(cardinality($12::bigint[])) from moved), 0)
-    or workflow_check_heard((select count(*) from consumed), (select sum(cardinality($12::bigint[])) from moved))  -- it only raises; asked only where they differ
+select moved.id, (
+        select pg_notify(case current_schema() when 'public' then 'workflow_replies' else workflow_channel('replies') end, said.session_id::text)
+        from said where said.session_id is not null limit 1
+    )
+from moved
+where (select count(*) from consumed) = (select count(*) from moved) * cardinality($12::bigint[])
+    or workflow_check_heard((select count(*) from consumed), (select count(*) from moved) * cardinality($12::bigint[]))  -- it only raises; asked only where they differ

@@ -1,6 +1,7 @@
 -- Keeps true: every message that can be heard now is found, however late its row became visible (no cursor over ids),
 -- in the order of its session, by the execution that hears. $1 owner, $2 ids in hand, $3 limit, $4 partitions or null: all.
-select m.id, m.session_id, e.id as execution_id, m.content, m.attachments, m.prompt_id, m.created_at, workflow_now() as now
+-- What many have said is fetched by fetch_fairly. "not in" a list of rows is hashed, "<> all" an array is not.
+select m.id, m.session_id, e.id as execution_id, m.content, m.attachments, m.prompt_id, m.created_at, workflow_now() as now, m.lane
 from workflow_messages m
 cross join lateral (
     select x.id, x.status, x.wait_kind from workflow_executions x
@@ -13,5 +14,5 @@ where m.partition = any (array(
         where p.owner = $1 and ($4::smallint[] is null or p.number = any ($4))
     ))
     and e.status = 'waiting' and e.wait_kind = 'message'
-    and m.id <> all ($2::bigint[])
+    and m.id not in (select h from unnest($2::bigint[]) h)
 order by m.id limit $3

@@ -244,7 +244,7 @@ async def test_f45_a_checkpoint_of_a_newer_engine_is_left_alone(database: str) -
         session, execution = await chat.start("ticket.bas")
         other, _ = await chat.start("ticket.bas")
         chat.daemon.supervisor.let_go_all()
-        update = "update workflow_executions set state_json = replace(state_json, '\"version\":1', '\"version\":9')"
+        update = "update workflow_executions set state_json = replace(state_json, '\"version\":2', '\"version\":9')"
         await fetch(database, f"{update} where id = $1", execution)
         before = await chat.show(execution)
         await chat.clients.send(session, "hello")

@@ -53,7 +53,7 @@ def test_storing_after_every_step_changes_nothing(source: str, seed: int) -> Non
 def test_plan_is_the_same_after_storing(source: str) -> None:
     plan = compile_script("p.bas", {"p.bas": source})
     again = decode_plan(encode_plan(plan))
-    assert again == plan and again.steps == plan.steps and again.follows == plan.follows
+    assert again == plan and again.steps == plan.steps and again.following == plan.following
 
 
 @given(programs(1), st.data())

@@ -209,7 +209,7 @@ def test_state_too_large_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[]", '{"version": 2, "variables": {}, "step_index": 1}', '{"version": 1, "variables": 5, "step_index": 1}',
+    ["", "{}", "[]", '{"version": 3, "variables": {}, "step_index": 1}', '{"version": 1, "variables": 5, "step_index": 1}',
      '{"version":1,"variables":{},"step_index":1,"wait":{"kind":"moon"}}', '{"version":1,"variables":{},"step_index":1,"frames":[{}]}',
      '{"version":1,"variables":{},"step_index":1,"why":["x"]}', '{"version":"1"}'],
 )  # fmt: skip

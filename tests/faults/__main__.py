@@ -12,6 +12,7 @@ from time import monotonic
 
 from tests.faults.arena import make_run, own_server
 from tests.faults.every_step import every_stop, run_every_step
+from tests.faults.flood import run_floods
 from tests.faults.kill import run_kills
 from tests.faults.requests import run_requests
 from tests.faults.restarts import run_restarts
@@ -75,6 +76,14 @@ def requests(given: argparse.Namespace) -> int:
         return 0
 
 
+def flood(given: argparse.Namespace) -> int:
+    """Flood, and see how long somebody else waits."""
+    with own_server(given.postgres_bin) as (postgres, folder):
+        say(f"{given.messages} messages a flood, seed {given.seed}, PostgreSQL {postgres.version}")
+        asyncio.run(run_floods(postgres.dsn, folder, given.messages, given.seconds, given.seed, say))
+        return 0
+
+
 def every_step(given: argparse.Namespace) -> int:
     """Kill inside every turn, at every place, each in every way."""
     broken = 0
@@ -126,6 +135,14 @@ def main() -> int:
     asking.add_argument("--kills", type=int, default=100, help="how often (100)")
     asking.add_argument("--park", action="store_true", help="what is in doubt waits for the operator")
     asking.set_defaults(run=requests, conversations=300)
+    flooding = commands.add_parser("flood", help="how long somebody waits while a session, a bot or a script floods")
+    flooding.add_argument("--messages", type=int, default=50_000, help="of each flood (50000)")
+    flooding.add_argument(
+        "--seconds", type=float, default=8.0, help="that the quiet one talks before and meanwhile (8)"
+    )
+    flooding.add_argument("--seed", default="1", help="repeats a run's choices")
+    flooding.add_argument("--postgres-bin", type=Path, help="a folder of PostgreSQL programs; default: the embedded")
+    flooding.set_defaults(run=flood)
     stepping = commands.add_parser("every-step", help="kill inside every turn of a conversation, at every place")
     stepping.add_argument("--seed", default="1", help="chooses the conversation")
     stepping.add_argument("--plain", action="store_true", help="a conversation as short as can be")

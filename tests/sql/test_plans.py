@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from daemon.migrations import Connection
 from daemon.statements import query
-from daemon.store_turns import arguments_of_turn, arrays_of_turns
+from daemon.store_turns import arguments_of_turn, columns_of_turns
 from tests.sql.world import close_store, deploy, open_store, turn_of
 
 # 30,000 waiting conversations, 20,000 messages nobody waits for, half the timers in the past.
@@ -53,7 +53,7 @@ async def test_hot_statements_never_read_a_whole_table(database: str, connection
         "next_due": ("d1", []),
         "load_executions": ([one.id for one in loaded],),
         "commit_turn": arguments_of_turn(turns[0], "d1"),
-        "commit_turns": arrays_of_turns(turns, "d1"),
+        "commit_turns": columns_of_turns(turns, "d1"),
         "find_turn_outcome": (loaded[0].id, 1, "d1"),
         "park_execution": (loaded[0].id, 1, "d1", "x"),
         "mark_lost": ("d1", []),

@@ -160,6 +160,30 @@ async def test_a_reply_with_broken_json_fails_the_batch_alone(store: Store, conn
     assert await store.commit_turn(turns[0]), "one by one, the poisoned turn harms nobody"
 
 
+@pytest.mark.parametrize("how", ["one", "batch"])
+async def test_the_history_takes_only_what_its_readers_can_take_apart(
+    store: Store, connection: Connection, how: str
+) -> None:
+    asked = await asking(store, connection)
+    with pytest.raises(ValueError, match="NUL"):
+        await commit(store, turn_of(asked, went_out='{"log": "\\\\\\u0000"}'), how)
+    assert await commit(store, turn_of(asked, went_out='{"log": "\\\\u0000"}'), how), "a backslash and five letters"
+    assert await connection.fetchval("select went_out ->> 'log' from workflow_history where turn = 2") == "\\u0000"
+
+
+async def test_documents_of_a_batch_cannot_run_into_each_other(store: Store, connection: Connection) -> None:
+    one, other = await asking(store, connection), await asking(store, connection)
+    with pytest.raises(ValueError, match="control character"):
+        await store.commit_turns([turn_of(one, state_json='{"a": "\x1f"}'), turn_of(other)])
+    strange = (Reply("\x1f,\"'}{\\\n"), Reply(""), Reply("NULL", recipient="NULL"))
+    turns = [turn_of(one, replies=strange), turn_of(other, replies=(), problem="why", wait_kind=None)]
+    assert await store.commit_turns(turns) == {one.id, other.id}
+    said = await connection.fetch("select content, recipient from workflow_replies where turn = 2 order by id")
+    assert [tuple(row) for row in said] == [(reply.content, reply.recipient) for reply in strange]
+    row = await connection.fetchrow("select problem, wait_kind from workflow_executions where id = $1", other.id)
+    assert row is not None and tuple(row) == ("why", None)
+
+
 async def test_parking_leaves_the_state_untouched(store: Store, connection: Connection) -> None:
     asked = await asking(store, connection)
     await connection.execute("update workflow_executions set state_json = 'no json' where id = $1", asked.id)

@@ -1,0 +1,7 @@
+#workflow
+DO
+    HEAR said
+    DO
+        said = "again"
+    LOOP
+LOOP

@@ -1,0 +1,5 @@
+#workflow
+DO
+    HEAR said
+    TALK "you said ${said}"
+LOOP
