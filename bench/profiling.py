@@ -189,7 +189,6 @@ async def _statements(bench: Bench, dsn: str, daemon: Daemon, sessions: list[str
         us = (row["ms"] + row["planning"]) * 1000 / turns
         if us >= 0.5:
             nested = "" if row["toplevel"] else "nested: "
-            name = f"{nested}{' '.join(row['query'].split())[:110]} ({turns / row['calls']:,.0f} turns a call)".replace(
-                "|", "/"
-            )
+            said = " ".join(row["query"].split())[:110].replace("|", "/")
+            name = f"{nested}{said} ({turns / max(1, row['calls']):,.0f} turns a call)"
             bench.sheet.add(scenario, name, us, "µs")

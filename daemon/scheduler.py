@@ -93,9 +93,9 @@ class Scheduler:
         self.looking = True
         try:
             while True:
-                await self._pressure.clear()
                 await self._tell_events()
                 await self._deliver_signals()
+                await self._pressure.clear()
                 wanted = min(self._batch_max, SLICES_A_LOOK * SLICE)
                 due = await self._store.fetch_due(supervisor.held_due, wanted)
                 taken = await self._fire(due, began) if due else 0

@@ -36,9 +36,8 @@ from daemon.store import Store
 from daemon.turns import World
 
 PASSED_OVER_MAX = 10_000
-SLICE_SECONDS = 0.005  # of handing out, until others have their turn
-PASSED_OVER_DUE_MAX = 10_000
 EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
+SLICE_SECONDS = 0.005  # of handing out, until others have their turn
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
 log = structlog.get_logger(__name__)
@@ -257,7 +256,7 @@ class Supervisor:
                     until = perf_counter() + SLICE_SECONDS
                 actor = self._actors.get(item.id)
                 if actor is None:
-                    if len(self._passed_over_due) < PASSED_OVER_DUE_MAX:
+                    if len(self._passed_over_due) < PASSED_OVER_MAX:
                         self._passed_over_due.add(item.id)
                 else:
                     self._use(actor)

@@ -11,7 +11,7 @@ from daemon.app import Daemon
 from daemon.plans import Plans
 from daemon.rows import Counted, StoredPlan
 from daemon.store_operators import EXACT_MAX
-from daemon.supervisor import EVENTS_AWAITED_MAX, PASSED_OVER_DUE_MAX, PASSED_OVER_MAX
+from daemon.supervisor import EVENTS_AWAITED_MAX, PASSED_OVER_MAX
 from engine.codec import UnreadablePlan, encode_plan
 from engine.compiler import compile_script
 from tests.daemon.conversing import Chat, chatting, fetch
@@ -27,7 +27,7 @@ BOUNDS: dict[str, float] = {
     "supervisor._busy": ACTORS_MAX,
     "supervisor._held": ACTORS_MAX * 2 * MESSAGES_MAX,
     "supervisor._passed_over": PASSED_OVER_MAX,
-    "supervisor._passed_over_due": PASSED_OVER_DUE_MAX,
+    "supervisor._passed_over_due": PASSED_OVER_MAX,
     "supervisor._named": 256,
     "supervisor.events_awaited": EVENTS_AWAITED_MAX,
     "supervisor._loading._plans._plans": 500,
