@@ -116,25 +116,7 @@ def parts_of_a_turn() -> dict[str, Callable[[], object]]:
         "advance": lambda: advance(plan, delivered, MOMENT, POLICY),
         "encode": lambda: encode_state(after.state, POLICY.state_bytes_max),
         "decode (not in a turn)": lambda: decode_state(text),
-        "history, both texts": history_of(state, after),
     }
-
-
-def history_of(before: ExecutionState, after: Suspend) -> Callable[[], object]:
-    """Return what the daemon adds to a turn: the history's JSON."""
-    from daemon.history import heard, went_out
-    from daemon.rows import PendingMessage
-    from engine.effects import Reply
-
-    fields = {f.name: None for f in PendingMessage.__dataclass_fields__.values()}
-    message = PendingMessage(**{**fields, "id": 7, "content": SAID.content})  # type: ignore[arg-type]
-    replies = tuple(e for e in after.effects if isinstance(e, Reply))
-
-    def both() -> object:
-        heard(message, before.wait, list(after.effects))
-        return went_out(before, after.wait, replies, (), None)
-
-    return both
 
 
 def kinds_of_steps() -> dict[str, tuple[Callable[[], object], int]]:

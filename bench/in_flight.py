@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 
-from bench.cpu import children_of, cpu_seconds
+from bench.cpu import cpu_seconds, memory_mb, server_seconds
 from bench.load import converse, end_conversations, start_conversations
-from bench.processes import Daemon, HttpServer, http_server, prepare_stepwell, wait_for_scripts
-from bench.server import create_database
-from daemon.embedded import Running
+from bench.processes import Daemon, HttpServer, http_server, wait_for_scripts
+from bench.surroundings import Bench
 
 POLL_SECONDS = 0.1
 WAIT_SECONDS = 300.0
@@ -26,44 +23,54 @@ SETTLE_SECONDS = 3.0
 class Glance:
     """The daemon's memory, and the latency of a neighbour."""
 
-    memory_kb: int
+    memory_mb: float
     p50_ms: float
 
 
-async def measure_in_flight(running: Running, count: int, seconds: float) -> None:
+async def measure_in_flight(bench: Bench, count: int) -> None:
     """Have `count` conversations wait for an answer each, look at what that costs, and let them all be answered."""
-    dsn = await create_database(running, "stepwell")
-    await prepare_stepwell(dsn)
-    with http_server() as asked:
-        daemon = Daemon(dsn, settings=asked.settings)
-        pids = [daemon.process.pid]
-        try:
-            await wait_for_scripts(dsn)
-            echo = await start_conversations(dsn, "echo.bas", 1)
-            await converse(dsn, echo, seconds, 1)  # warm
-            sessions = await start_conversations(dsn, "slow.bas", count)
-            before = await glance("before", running, daemon, dsn, echo, seconds)
-            used = cpu_seconds(pids)
-            held, taken = await hold(dsn, asked, sessions)
-            each = (cpu_seconds(pids) - used) / max(1, held) * 1e6
-            print(f"{held:,.0f} of {count:,} in flight after {taken:.1f} s; {each:,.0f} µs of the daemon's CPU each")
-            waiting = await glance("waiting", running, daemon, dsn, echo, seconds)
-            size = (waiting.memory_kb - before.memory_kb) / max(1, held)
-            ratio = waiting.p50_ms / before.p50_ms
-            print(f"each waiting answer: {size:.1f} KB of memory; the other one's p50: {ratio:.2f} x what it was")
-            used = cpu_seconds(pids)
-            answered, taken = await release(dsn, asked, sessions)
-            each = (cpu_seconds(pids) - used) / max(1, answered) * 1e6
-            print(
-                f"{answered:,} of {count:,} said their answer {taken:.1f} s after it came; {each:,.0f} µs of CPU each"
-            )
-            await glance("after", running, daemon, dsn, echo, seconds)
-            await end_conversations(dsn, [*sessions, *echo])
-        finally:
-            daemon.stop()
+    add = bench.sheet.add
+    scenario = f"{count:,} answers that are waited for"
+    async with bench.database() as dsn:
+        with http_server() as asked:
+            daemon = Daemon(dsn, settings=asked.settings)
+            pids = [daemon.process.pid]
+            try:
+                await wait_for_scripts(dsn)
+                echo = await start_conversations(dsn, "echo.bas", 1)
+                await converse(dsn, echo, bench.seconds, 1)  # warm
+                sessions = await start_conversations(dsn, "slow.bas", count)
+                before = await glance(bench, scenario, "before", daemon, dsn, echo)
+                used = cpu_seconds(pids)
+                held, taken = await hold(dsn, asked, sessions)
+                add(scenario, "in flight at once", held, "", to=count, of="all")
+                add(scenario, "all in flight after", taken, "s")
+                add(
+                    scenario,
+                    "CPU of the daemon for each request",
+                    (cpu_seconds(pids) - used) / max(1, held) * 1e6,
+                    "µs",
+                )
+                waiting = await glance(bench, scenario, "waiting", daemon, dsn, echo)
+                size = (waiting.memory_mb - before.memory_mb) / max(1, held) * 1024
+                add(scenario, "memory of a waiting answer", size, "KB")
+                add(scenario, "p50 of another conversation", waiting.p50_ms, "ms", to=before.p50_ms, of="that before")
+                used = cpu_seconds(pids)
+                answered, taken = await release(dsn, asked, sessions)
+                add(scenario, "have said their answer", answered, "", to=count, of="all")
+                add(scenario, "all have said their answer after", taken, "s")
+                add(
+                    scenario,
+                    "CPU of the daemon for each answer",
+                    (cpu_seconds(pids) - used) / max(1, answered) * 1e6,
+                    "µs",
+                )
+                await end_conversations(dsn, [*sessions, *echo])
+            finally:
+                daemon.stop()
 
 
-async def hold(dsn: str, asked: HttpServer, sessions: list[UUID]) -> tuple[float, float]:
+async def hold(dsn: str, asked: HttpServer, sessions: list[str]) -> tuple[float, float]:
     """Have every conversation ask; return how many wait at the server once it gets no more, and after how long."""
     connection = await asyncpg.connect(dsn)
     try:
@@ -82,7 +89,7 @@ async def hold(dsn: str, asked: HttpServer, sessions: list[UUID]) -> tuple[float
     return held, last - begun
 
 
-async def release(dsn: str, asked: HttpServer, sessions: list[UUID]) -> tuple[int, float]:
+async def release(dsn: str, asked: HttpServer, sessions: list[str]) -> tuple[int, float]:
     """Have all answers come; return how many conversations said them, and after how many seconds."""
     begun = time.perf_counter()
     await asked.ask("/release")
@@ -90,9 +97,9 @@ async def release(dsn: str, asked: HttpServer, sessions: list[UUID]) -> tuple[in
     return answered, time.perf_counter() - begun
 
 
-async def wait_for_replies(dsn: str, sessions: list[UUID]) -> int:
+async def wait_for_replies(dsn: str, sessions: list[str]) -> int:
     """Wait until every conversation hears again; return how many have said their answer."""
-    heard = "select count(*) from workflow_executions where session_id = any($1) and wait_kind = 'message'"
+    heard = "select count(*) from workflow_executions where session_id = any($1::uuid[]) and wait_kind = 'message'"
     connection = await asyncpg.connect(dsn)
     count, end = 0, time.perf_counter() + WAIT_SECONDS
     try:
@@ -104,30 +111,21 @@ async def wait_for_replies(dsn: str, sessions: list[UUID]) -> int:
     return count
 
 
-async def glance(name: str, running: Running, daemon: Daemon, dsn: str, echo: list[UUID], seconds: float) -> Glance:
-    """Print and return memory, CPU while nothing happens, and the latency of a conversation that asks nobody."""
+async def glance(bench: Bench, scenario: str, name: str, daemon: Daemon, dsn: str, echo: list[str]) -> Glance:
+    """Note and return memory, CPU while nothing happens, and the latency of a conversation that asks nobody."""
     await asyncio.sleep(SETTLE_SECONDS)
-    pid = daemon.process.pid
-    memory = memory_kb(pid)
-    before = cpu_seconds([pid]), cpu_seconds(children_of(running.pid or 0))
+    pid, postmaster = daemon.process.pid, bench.running.pid or 0
+    memory = memory_mb(pid)
+    before = cpu_seconds([pid]), server_seconds(postmaster)
     begun = time.perf_counter()
-    await asyncio.sleep(2 * seconds)
+    await asyncio.sleep(2 * bench.seconds)
     spent = time.perf_counter() - begun
-    after = cpu_seconds([pid]), cpu_seconds(children_of(running.pid or 0))
-    talked = await converse(dsn, echo, 2 * seconds, 1)
-    cpu = [(b - a) / spent for a, b in zip(before, after, strict=True)]
-    print(
-        f"{name:>8}: daemon {memory / 1024:,.0f} MB;"
-        f" CPU with nothing to do: daemon {cpu[0]:.1%}, PostgreSQL {cpu[1]:.1%} of a core;"
-        f" one other conversation: p50 {talked.p50_ms:.2f} ms, p99 {talked.p99_ms:.2f} ms",
-        flush=True,
-    )
+    after = cpu_seconds([pid]), server_seconds(postmaster)
+    talked = await converse(dsn, echo, 2 * bench.seconds, 1)
+    cpu = [(b - a) / spent * 100 for a, b in zip(before, after, strict=True)]
+    add = bench.sheet.add
+    add(scenario, f"memory of the daemon, {name}", memory, "MB")
+    add(scenario, f"CPU with nothing to do, {name}: daemon", cpu[0], "% of a core")
+    add(scenario, f"CPU with nothing to do, {name}: PostgreSQL", cpu[1], "% of a core")
+    add(scenario, f"p99 of another conversation, {name}", talked.p99_ms, "ms")
     return Glance(memory, talked.p50_ms)
-
-
-def memory_kb(pid: int) -> int:
-    """Return the memory of a process that is in use, in KB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise ProcessLookupError(f"process {pid} is gone")

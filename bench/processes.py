@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import asyncpg
 import httpx2
@@ -16,7 +21,9 @@ import httpx2
 from bench.server import HERE
 from daemon.migrations import migrate
 
+COMPILED = {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "stepwell-bench-compiled"))}
 ANSWER_SECONDS = 60.0
+READY_SECONDS_MAX = 120.0
 # Room for as many conversations as are measured at once, all of one bot and asking one host.
 ROOM = {
     "requests.in_flight_max": "12000",
@@ -29,15 +36,45 @@ ROOM = {
 class Daemon:
     """The daemon under measurement."""
 
-    def __init__(self, dsn: str, *, profile: str = "", settings: Mapping[str, str] | None = None) -> None:
-        given = [f"--set={key}={value}" for key, value in (settings or {}).items()]
-        command = [sys.executable, "-m", "bench.daemon_process", dsn, str(HERE), f"--profile={profile}", *given]
-        self.process = subprocess.Popen(command)
+    def __init__(self, dsn: str, *, sampled: str = "", settings: Mapping[str, str] | None = None) -> None:
+        """`sampled` names a file for what it does, sampled from SIGUSR1 to SIGUSR2 (bench.sampler)."""
+        self.port = free_port()
+        told = {"http.listen": f"127.0.0.1:{self.port}"} | dict(settings or {})
+        given = [f"--set={key}={value}" for key, value in told.items()]
+        command = [sys.executable, "-m", "bench.daemon_process", dsn, str(HERE), f"--sampled={sampled}", *given]
+        self.begun = time.perf_counter()
+        # As an installed package has it, a module is compiled once, not at each start.
+        environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | COMPILED
+        self.process = subprocess.Popen(command, env=environ)
+
+    async def until_ready(self) -> float:
+        """Wait until /readyz says so; return the seconds from the start of the process. Raises TimeoutError."""
+        async with asyncio.timeout(READY_SECONDS_MAX):
+            while not await self._is_ready():
+                await asyncio.sleep(0.005)
+        return time.perf_counter() - self.begun
+
+    async def _is_ready(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: bench\r\n\r\n")
+            first = await reader.readline()
+            writer.close()
+        except OSError:
+            return False
+        return b" 200 " in first
 
     def stop(self) -> None:
         """Stop it gracefully."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class HttpServer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from shutil import rmtree
 
 import asyncpg
 
+from bench.cpu import server_seconds
 from daemon.embedded import Running, start_embedded
 
 HERE = Path(__file__).parent
@@ -27,11 +29,35 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Pgbench:
-    """One run of pgbench: turns a second, and the mean latency of one transaction in milliseconds."""
+    """One run of pgbench: turns a second, the mean latency of one transaction in milliseconds, and CPU a turn in µs."""
 
     clients: int
     rate: float
     latency_ms: float
+    client_us: float
+    postgres_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """pgbench with several numbers of clients, run within a few seconds of each other."""
+
+    runs: dict[int, Pgbench]
+
+    @property
+    def best(self) -> float:
+        """The best rate, in turns a second."""
+        return max(p.rate for p in self.runs.values())
+
+    @property
+    def best_run(self) -> Pgbench:
+        """The run with the best rate."""
+        return max(self.runs.values(), key=lambda p: p.rate)
+
+    @property
+    def alone_ms(self) -> float:
+        """One transaction of one client, in milliseconds."""
+        return self.runs[1].latency_ms
 
 
 @contextmanager
@@ -74,8 +100,18 @@ def run_pgbench(running: Running, dsn: str, clients: int, seconds: float) -> Pgb
         Path(folder).chmod(0o755)
         command = [str(running.binaries / "pgbench"), "-n", "-M", "prepared", "-f", str(script)]
         command += ["-c", str(clients), "-j", str(min(clients, 2)), "-T", str(max(1, round(seconds))), dsn]
+        client, postgres = children_seconds(), server_seconds(running.pid or 0)
         said = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+        client, postgres = children_seconds() - client, server_seconds(running.pid or 0) - postgres
     rate = re.search(r"tps = ([0-9.]+)", said.stdout)
     latency = re.search(r"latency average = ([0-9.]+) ms", said.stdout)
-    assert rate and latency, said.stdout
-    return Pgbench(clients, float(rate[1]), float(latency[1]))
+    count = re.search(r"transactions actually processed: ([0-9]+)", said.stdout)
+    assert rate and latency and count, said.stdout
+    by = 1e6 / max(1, int(count[1]))
+    return Pgbench(clients, float(rate[1]), float(latency[1]), client * by, postgres * by)
+
+
+def children_seconds() -> float:
+    """Return the CPU time of this process's children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

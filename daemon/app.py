@@ -22,6 +22,7 @@ from daemon.backoff import Backoff
 from daemon.committer import Committer
 from daemon.deploy import Deployment, deploy
 from daemon.fetcher import Fetcher
+from daemon.gauges import keep_gauges
 from daemon.health import Readiness
 from daemon.listener import Listener
 from daemon.metrics import Metrics, create_metrics, measure_loop_lag
@@ -33,6 +34,7 @@ from daemon.plans import Plans
 from daemon.policies import files_of, policy_of
 from daemon.pressure import Pressure
 from daemon.requests import Requests
+from daemon.retention import Retention
 from daemon.scheduler import Scheduler
 from daemon.schedules import Schedules
 from daemon.settings import Settings, SqlTool
@@ -50,7 +52,6 @@ from daemon.store_tools import ToolStore
 from daemon.supervisor import Supervisor
 from daemon.turns import World
 
-METRICS_SECONDS = 15.0
 READINESS_SECONDS = 0.25
 IDLE_POLL_SECONDS = 0.002
 
@@ -104,6 +105,7 @@ class Daemon:
         self.listener = self._make_listener()
         self.requests = self._make_requests(performers)
         self.fetcher = self._make_fetcher()
+        self.retention = Retention(connections.looking, settings.retention, owner, metrics, self._chance())
         self.scheduler = self._make_scheduler()
 
     # ── the parts ──
@@ -129,7 +131,7 @@ class Daemon:
         )
         return Supervisor(
             self.store,
-            Plans(self.store),
+            Plans(self.store, settings.limits.plans_max),
             self.committer,
             asking,
             World(policy_of(settings), ZoneInfo(settings.scripts.time_zone)),
@@ -261,7 +263,8 @@ class Daemon:
             "schedules": self.schedules.run,
             "sources": self.sources.run,
             "requests": self.requests.run,
-            "gauges": self._measure,
+            "retention": self.retention.run,
+            "gauges": lambda: keep_gauges(self),
             "lag": lambda: measure_loop_lag(self.metrics),
             "readiness": self._watch_readiness,
         }
@@ -275,11 +278,13 @@ class Daemon:
         seconds_max = self.settings.daemon.stop_seconds_max
         if alone := self.partitions.alone:  # conversations go on meanwhile: nobody else would move them
             await stop_requests(self.requests, seconds_max)
-        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "lag", "readiness")
+            await self._cancel("requests")
+        await self._cancel("fetcher", "scheduler", "schedules", "sources", "listener", "gauges", "readiness")
         await hand_over(self.supervisor, self.committer, self.partitions, seconds_max)
         if not alone:
             await stop_requests(self.requests, seconds_max)
-        await self._cancel("requests", "supervisor", "committer", "partitions")
+            await self._cancel("requests")
+        await self._cancel("supervisor", "committer", "partitions", "retention", "lag")
         await release(self.partitions)
 
     async def _cancel(self, *names: str) -> None:
@@ -333,28 +338,6 @@ class Daemon:
             self.readiness.clear("start")
             self.readiness.notes = self.pressure.notes
             await asyncio.sleep(READINESS_SECONDS)
-
-    async def _measure(self) -> None:
-        """Keep the gauges that only the database knows."""
-        while True:
-            self.metrics.actors.set(self.supervisor.present_count)
-            self.metrics.partitions.set(len(self.partitions.owned))
-            pool = self.connections.asking
-            self.metrics.set_pool(size=pool.get_size(), idle=pool.get_idle_size(), maximum=pool.get_max_size())
-            try:
-                backlog = await self.operators.measure_messages()
-                self.metrics.messages_pending.set(backlog.pending)
-                self.metrics.messages_pending_oldest_seconds.set(backlog.oldest_seconds or 0.0)
-                self.metrics.set_standstill(await self.operators.measure_signals())
-                counts: dict[str, int] = {}
-                for (status, _), count in (await self.operators.count_executions()).items():
-                    counts[status] = counts.get(status, 0) + count
-                self.metrics.set_executions(counts)
-                self.metrics.requests_in_flight.set(self.requests.in_flight)
-                self.metrics.set_requests(await self.requests.count())
-            except Exception as error:
-                log.debug("gauges_not_read", error=str(error))
-            await asyncio.sleep(METRICS_SECONDS)
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 """What the fetcher knows of a crowd: more messages than one look takes.
 
 States: *usual* (one plain statement finds whatever there is), *crowded* (a look came back full, a mailbox was full, or
-much of the memory for messages is used: the fair statement looks, until it has passed nothing by). In a crowd each
-lane is looked through from another session on every time, and a lane of which enough is held is left out.
+much of the memory for messages is used: the fair statement looks, until no session has more than a look takes). In a
+crowd each lane is looked through from another session on every time, and a lane of which enough is held is left out.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Crowd:
 
     @property
     def unsettled(self) -> bool:
-        """Whether something was passed by on purpose, that a next look may find."""
-        return self.crowded and bool(self._thick or self.left_out)
+        """Whether something was passed by that a next look may find: on purpose, or behind what is in hand."""
+        return self.crowded and bool(self._thick or self.left_out or self._held)
 
     def care(self, *, short: bool) -> Care:
         """Return how to look. `short`: hardly any room is left."""

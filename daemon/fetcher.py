@@ -123,13 +123,13 @@ class Fetcher:
             self._supervisor.due_bell.ring()
         if found:
             self._falling = FALLING_SECONDS_FIRST
-        if (
-            self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES)
-        ) or self._crowd.unsettled:
+        if self._listener.listening and (found or judged is self._window or judged.messages >= THIN_MESSAGES):
             await asyncio.sleep(max(AWAKE_SECONDS, self._pause))
-        elif not found and await self._listener.doze(self._partitions.owned):
+        elif not found and not self._crowd.unsettled and await self._listener.doze(self._partitions.owned):
             await self._look(None)
             self._supervisor.due_bell.ring()
+            if self._crowd.unsettled:
+                await self._listener.wake_up()
         elif not found:
             longest = FALLING_SECONDS_MAX if self._listener.listening else POLL_SECONDS_MAX
             await self._supervisor.messages_bell.wait(self._falling)
@@ -141,8 +141,8 @@ class Fetcher:
         self.looking = True
         try:
             while True:
-                supervisor.forgotten.clear()
                 await self._pressure.clear()
+                supervisor.forgotten.clear()
                 fair = self._crowd.crowded or self._pressure.scarce
                 messages, more = await (self._fetch_fairly if fair else self._fetch)(partitions)
                 supervisor.overflowed = False
@@ -154,7 +154,7 @@ class Fetcher:
                     supervisor.sweep()
                     supervisor.wake(None)
                     await asyncio.sleep(ROOM_SECONDS)
-                if not more or (fair and not taken):
+                if not (taken if fair else more):  # a fair look that found something may have left some of its lanes
                     return total
                 if fair:
                     await asyncio.sleep(self._pause)
@@ -180,9 +180,9 @@ class Fetcher:
         room = self._pressure.room
         care = self._crowd.care(short=10 * room <= self._pressure.messages_max)
         limit = min(self._batch_max, room, LOOK_MESSAGES)
-        found = await self._store.fetch_fairly(self._supervisor.held, limit, partitions, care)
+        found, cut = await self._store.fetch_fairly(self._supervisor.held, limit, partitions, care)
         self._took = perf_counter() - begun
-        return found
+        return found, cut or bool(care.thick or care.left_out)
 
     def _judge(self, messages: list[PendingMessage]) -> None:
         """Count what was found into the window of now."""

@@ -70,28 +70,24 @@ def went_out(
     logs: Sequence[Log],
     failure: Failure | None,
 ) -> str:
-    """Return what a turn ended with, as the history's JSON."""
-    prompt: dict[str, object] | None = None
-    again = False
+    """Return what a turn ended with, as the history's JSON; what is empty is left out: every turn has a row."""
+    data: dict[str, object] = {"replies": replies}
     question = question_of(wait)
     if question is not None:
         old = question_of(before.wait)
-        again = old is not None and old.prompt_id == question.prompt_id
-        prompt = {
-            "prompt_id": question.prompt_id,
-            "type": question.type,
-            "prompt": question.prompt,
-            "choices": question.choices,
-            "tries_left": question.tries_left,
-            "deadline": question.deadline.isoformat() if question.deadline else None,
-        }
-    data: dict[str, object] = {
-        "replies": replies,
-        "prompt": prompt,
-        "asked_again": again,
-        "log": [{"level": line.level, "text": line.text} for line in logs] if logs else [],
-        "failure": None,
-    }
+        if old is not None and old.prompt_id == question.prompt_id:
+            data["asked_again"] = True
+        prompt: dict[str, object] = {"prompt_id": question.prompt_id, "type": question.type}
+        data["prompt"] = prompt
+        if question.prompt:
+            prompt["prompt"] = question.prompt
+        if question.choices:
+            prompt["choices"] = question.choices
+        if question.deadline:
+            prompt["deadline"] = question.deadline.isoformat()
+        prompt["tries_left"] = question.tries_left
+    if logs:
+        data["log"] = [{"level": line.level, "text": line.text} for line in logs]
     if failure is not None:
         data["failure"] = {
             "message": failure.message,

@@ -80,6 +80,15 @@ class Loading:
         """Leave an execution to a newer daemon, which is there or will be: it is looked at again in every sweep."""
         log.info("execution_deferred", execution=str(row.id), reason=str(error))
 
+    async def still_live(self, ids: Collection[UUID]) -> Collection[UUID]:
+        """Return which of them may still run; all, where that cannot be told now."""
+        try:
+            rows = await self._store.load_executions(ids)
+        except Exception as error:  # it is looked at again, and an error here must not end the actors
+            log.info("executions_not_checked", error=str(error) or type(error).__name__)
+            return ids
+        return [row.id for row in rows if row.status in ("running", "waiting")]
+
     async def park(self, execution_id: UUID, revision: int, error: Exception) -> None:
         """Put an execution aside with its error, for the operator to see; its state stays as it is. For as long as
         the database is away, this goes on trying."""

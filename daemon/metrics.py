@@ -89,6 +89,8 @@ class Metrics:
     schedules_late_seconds: Gauge
     requests_in_flight: Gauge
     attempt_seconds: Histogram
+    pruned_rows: Counter
+    pruned_timestamp_seconds: Gauge
 
     def count_error(self, kind: ErrorKind) -> None:
         """Count an error; a kind outside of the set counts as `other`, so that labels stay bounded."""
@@ -110,7 +112,7 @@ class Metrics:
         self.events_kept.set(found.events)
         self.schedules_late_seconds.set(found.late_seconds or 0.0)
 
-    def set_executions(self, counts: dict[str, int]) -> None:
+    def set_executions(self, counts: Mapping[Any, int]) -> None:
         """Show how many executions there are in each status; a status without any is 0."""
         for status in get_args(Status):
             self.executions.labels(status=status).set(counts.get(status, 0))
@@ -153,8 +155,7 @@ def create_metrics() -> Metrics:
 
     metrics = Metrics(
         registry=registry,
-        executions=gauge("executions", "Executions by status.", "status"),
-        actors=gauge("actors", "Executions held in memory."),
+        executions=gauge("executions", "Executions by status; many are estimated.", "status"),
         actors_started=counter("actors_started_total", "Executions brought into memory."),
         actors_passivated=counter("actors_passivated_total", "Executions let go back to being a row."),
         turns=counter("turns_total", "Turns committed."),
@@ -163,8 +164,6 @@ def create_metrics() -> Metrics:
         commit_seconds=histogram("commit_seconds", "One commit of a batch of turns."),
         commit_turns=histogram("commit_turns", "Turns in one commit.", SIZES),
         wakeup_seconds=busy("wakeup_seconds", "From a message's insertion to the commit of its replies."),
-        messages_pending=gauge("messages_pending", "Messages that nobody has heard yet."),
-        messages_pending_oldest_seconds=gauge("messages_pending_oldest_seconds", "Age of the oldest of them."),
         notifications=counter("notifications_total", "Notifications received."),
         sweeps=counter("sweeps_total", "Sweeps, by whether they found what no notification brought.", "found"),
         reconnects=counter("reconnects_total", "Times the listening connection was made anew."),
@@ -176,20 +175,24 @@ def create_metrics() -> Metrics:
         llm_tokens=counter("llm_tokens_total", "Tokens that language models counted, by model.", "kind", "model"),
         requests=counter("requests_total", "Attempts of requests, by what became of them.", "kind", "outcome"),
         requests_open=gauge("requests_open", "Requests that nobody has answered yet.", "status"),
-        **_standing_still(gauge),
+        **_plain_gauges(gauge),
         **_in_hand(gauge, counter),
-        requests_in_flight=gauge("requests_in_flight", "Requests that this daemon has under way."),
         attempt_seconds=histogram("attempt_seconds", "One attempt of a request.", ATTEMPT_SECONDS),
+        **_retention(counter, gauge),
     )
     _begin_at_zero(metrics)
     return metrics
 
 
-def _standing_still(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
+def _plain_gauges(gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
     return {
         name: gauge(name, text)
         for name, text in (
+            ("actors", "Executions held in memory."),
             ("partitions", "Partitions, of 256, that this daemon owns."),
+            ("messages_pending", "Messages that nobody has heard yet."),
+            ("messages_pending_oldest_seconds", "Age of the oldest of them."),
+            ("requests_in_flight", "Requests that this daemon has under way."),
             ("signals_pending", "Answers, ends of children and events that their scripts have not heard yet."),
             ("signals_pending_oldest_seconds", "Age of the oldest of them."),
             ("events_kept", "Published events that nobody has heard yet."),
@@ -208,6 +211,13 @@ def _in_hand(gauge: Callable[..., Gauge], counter: Callable[..., Counter]) -> di
     }
 
 
+def _retention(counter: Callable[..., Counter], gauge: Callable[[str, str], Gauge]) -> dict[str, Any]:
+    return {
+        "pruned_rows": counter("pruned_rows_total", "Rows that retention deleted, by table.", "table"),
+        "pruned_timestamp_seconds": gauge("pruned_timestamp_seconds", "When retention last ended, whoever ran it."),
+    }
+
+
 def _begin_at_zero(metrics: Metrics) -> None:
     """Show every label's series from the start: a rate needs the 0 before the first 1."""
     metrics.set_executions({})
@@ -222,6 +232,8 @@ def _begin_at_zero(metrics: Metrics) -> None:
     for reason in ("turns", "messages"):
         metrics.backpressure.labels(reason=reason)
         metrics.backpressure_seconds.labels(reason=reason)
+    for table in ("executions", "turns", "replies", "requests", "events", "messages", "message_ids", "plans"):
+        metrics.pruned_rows.labels(table=f"workflow_{table}")
     for found in ("yes", "no"):
         metrics.sweeps.labels(found=found)
 

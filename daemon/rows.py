@@ -255,6 +255,14 @@ class Standstill:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """How many executions a status has; not exact: by the statistics of PostgreSQL."""
+
+    executions: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """Messages that nobody has heard yet, and how long the oldest has waited; None where there is none."""
 

@@ -3,26 +3,33 @@
 Starts, deadlines, resumes and retries are all `wake_at <= now`; a signal is a row of its own.
 
 States: *sleeping* (until the next wake_at by the database's clock, at most one sweep; a commit of ours with an
-earlier one, or a notification, wakes it), *handing out* (batches, the longest due first, until no more is due).
+earlier one, or a notification, wakes it), *handing out* (the longest due first, until no more is due; where many are
+due at once, in slices, at the pace of daemon.pacing, with signals and events after every few of them).
 No timer lives only in memory: what is slept for is only a guess of when looking is worth while.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 
 import structlog
 
 from daemon.backoff import Backoff
 from daemon.metrics import Metrics
+from daemon.pacing import SLICE, Pace
 from daemon.partitions import Partitions
 from daemon.pressure import Pressure
+from daemon.rows import DueExecution
 from daemon.store import Store
 from daemon.store_faults import Fault, fault_of
 from daemon.supervisor import Supervisor
 
 AGAIN_SECONDS = 0.01  # what is due cannot be taken yet: no room, or it is in hand already
+SLICES_A_LOOK = 16
+UNDER_WAY_MAX = 256
+POLL_SECONDS = 0.001
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +57,7 @@ class Scheduler:
         self._batch_max = batch_max
         self._sweep_seconds = sweep_seconds
         self._trouble = Backoff(0.02, 5.0, random)
+        self._pace = Pace(min(batch_max, UNDER_WAY_MAX))
         self.looking = False
 
     async def run(self) -> None:
@@ -81,19 +89,17 @@ class Scheduler:
     async def _hand_out(self) -> float:
         """Hand out everything that is due; return the seconds to sleep."""
         supervisor = self._supervisor
+        began = asyncio.get_running_loop().time()
         self.looking = True
         try:
-            await self._tell_events()
             while True:
                 await self._pressure.clear()
-                signals = await self._store.fetch_signals(supervisor.held, self._batch_max)
-                if not signals or not await supervisor.deliver(signals) or len(signals) < self._batch_max:
-                    break
-            while True:
-                await self._pressure.clear()
-                due = await self._store.fetch_due(supervisor.held_due, self._batch_max)
-                taken = await supervisor.deliver_due(due) if due else 0
-                if len(due) < self._batch_max or not taken:
+                await self._tell_events()
+                await self._deliver_signals()
+                wanted = min(self._batch_max, SLICES_A_LOOK * SLICE)
+                due = await self._store.fetch_due(supervisor.held_due, wanted)
+                taken = await self._fire(due, began) if due else 0
+                if len(due) < wanted or not taken:
                     break
             if due and not taken:
                 return AGAIN_SECONDS
@@ -103,3 +109,25 @@ class Scheduler:
         if seconds is None:
             return self._sweep_seconds
         return min(max(seconds, AGAIN_SECONDS if seconds < 0 else 0.0), self._sweep_seconds)
+
+    async def _deliver_signals(self) -> None:
+        while True:
+            await self._pressure.clear()
+            signals = await self._store.fetch_signals(self._supervisor.held, self._batch_max)
+            if not signals or not await self._supervisor.deliver(signals) or len(signals) < self._batch_max:
+                return
+
+    async def _fire(self, due: Sequence[DueExecution], began: float) -> int:
+        """Hand out what is due, slice by slice; return how many were taken. Something has been due since `began`."""
+        loop, pace = asyncio.get_running_loop(), self._pace
+        taken = 0
+        for first in range(0, len(due), SLICE):
+            part = due[first : first + SLICE]
+            while True:
+                now = loop.time()
+                if pace.room(self._supervisor.held_due, now, now - began):
+                    break
+                await asyncio.sleep(POLL_SECONDS)  # no event: the turns of others end all the time
+            taken += await self._supervisor.deliver_due(part)
+            pace.handed_out([item.id for item in part], loop.time())
+        return taken

@@ -288,8 +288,6 @@ def _convert(key: str, source: Given, kind: Any) -> object:
     try:
         return msgspec.to_builtins(msgspec.convert(value, kind, strict=not source.text))
     except msgspec.ValidationError:
-        if key == "retention.ended_days":
-            raise ValueError("this version does not delete ended executions yet; leave it at 0") from None
         given = mask_url(value) if key in SECRETS and isinstance(value, str) else value
         given = "***" if key in PASSWORDS else given
         raise ValueError(f"{key} must be {expected(kind)}, not {shown(given)}") from None

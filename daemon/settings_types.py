@@ -9,6 +9,7 @@ from msgspec import Meta
 
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 CountOrZero: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Days: TypeAlias = Annotated[int, Meta(ge=0, le=36_500)]  # 0: for ever
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=31_536_000)]
 SecondsOrZero: TypeAlias = Annotated[float, Meta(ge=0, le=31_536_000)]
 

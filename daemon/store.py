@@ -48,6 +48,7 @@ async def open_pool(
     nothing behind in it. A transaction, in which tools run that might, resets its own. The server ends one that
     says nothing for `transaction_idle_seconds_max`, if that is not 0. With `by_index` no statement reads a whole
     table that has an index for it: tables that are empty one moment and full the next have no statistics that hold.
+    What scripts ask (tools, data keywords) is planned as usual.
     Raises BadSchemaName besides what connecting raises.
     """
     return await asyncpg.create_pool(
@@ -66,13 +67,16 @@ def session_settings(schema: str) -> dict[str, str]:
     """Return the settings of every connection of ours, the listener's too. Raises BadSchemaName.
 
     jit is off: it costs a batch more than it can save. Plans are generic: planning one turn's commit
-    anew takes longer than running it; a test holds that generic plans go by index. Tools plan as usual.
+    anew takes longer than running it. A plan is kept, and may be made while a table is empty or nothing is known of
+    it, so whole tables are not read where there is an index, whatever looks cheaper then; a test holds that there is
+    one. Tools plan as usual.
     """
     return {
         "search_path": f'"{check_schema_name(schema)}", pg_temp',
         "timezone": "UTC",
         "jit": "off",
         "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
         "application_name": "stepwell",
     }
 

@@ -9,10 +9,22 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from daemon.rows import Approval, Backlog, ListedExecution, Outcome, PastTurn, ShownExecution, Standstill, Status
+from daemon.rows import (
+    Approval,
+    Backlog,
+    Counted,
+    ListedExecution,
+    Outcome,
+    PastTurn,
+    ShownExecution,
+    Standstill,
+    Status,
+)
 from daemon.statements import query
 from daemon.store import Pool
 
+EXACT_MAX = 1_000  # of a status are counted; counting a million every few seconds would cost more than running them
+COUNTED_MAX = 100_000
 LISTED = tuple(ListedExecution.__dataclass_fields__)
 
 
@@ -64,19 +76,20 @@ class OperatorStore:
         low, high = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
         return [row[0] for row in await self._pool.fetch(query("find_execution"), low, high)]
 
-    async def count_executions(self) -> dict[tuple[Status, str], int]:
-        """Return how many executions there are by status and mode."""
-        return {(row[0], row[1]): row[2] for row in await self._pool.fetch(query("count_executions"))}
+    async def count_executions(self) -> dict[Status, Counted]:
+        """Return how many executions there are in each status that has any: exactly where they are not very many."""
+        rows = await self._pool.fetch(query("count_executions"), EXACT_MAX)
+        return {row[0]: Counted(row[1], row[2]) for row in rows if row[1]}
 
     async def measure_messages(self) -> Backlog:
-        """Return how many messages nobody has heard, and the age of the oldest."""
-        row = await self._pool.fetchrow(query("measure_messages"))
+        """Return how many messages nobody has heard (COUNTED_MAX at most), and the age of the oldest."""
+        row = await self._pool.fetchrow(query("measure_messages"), COUNTED_MAX)
         assert row is not None
         return Backlog(row["pending"], row["oldest_seconds"])
 
     async def measure_signals(self) -> Standstill:
-        """Return what is on its way to scripts, and since when."""
-        row = await self._pool.fetchrow(query("measure_signals"))
+        """Return what is on its way to scripts (COUNTED_MAX at most of each), and since when."""
+        row = await self._pool.fetchrow(query("measure_signals"), COUNTED_MAX)
         assert row is not None
         return Standstill(*row)
 

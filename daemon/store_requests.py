@@ -17,6 +17,7 @@ from daemon.store import Pool
 Outcome: TypeAlias = Literal["done", "failed", "again", "unsure"]
 RequestStatus: TypeAlias = Literal["pending", "taken", "in_doubt", "done", "failed", "cancelled"]
 
+COUNTED_MAX = 100_000
 _JSON = msgspec.json.Encoder()
 
 
@@ -110,7 +111,7 @@ class RequestStore:
 
     async def count(self) -> dict[RequestStatus, int]:
         """Return how many requests are pending, taken and in doubt."""
-        return {row[0]: row[1] for row in await self._pool.fetch(query("count_requests"))}
+        return {row[0]: row[1] for row in await self._pool.fetch(query("count_requests"), COUNTED_MAX)}
 
     async def tell_settings(self, attempts_max: int, first: float, longest: float) -> None:
         """Have the functions for other programs follow our configuration; pauses in seconds."""

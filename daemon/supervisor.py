@@ -37,6 +37,8 @@ from daemon.turns import World
 
 PASSED_OVER_MAX = 10_000
 SLICE_SECONDS = 0.005  # of handing out, until others have their turn
+PASSED_OVER_DUE_MAX = 10_000
+EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
 log = structlog.get_logger(__name__)
@@ -72,8 +74,7 @@ class Supervisor:
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
         self._named: set[int] | None = set()
-        self._more = self.short_of_room = False
-        self.overflowed = False  # a mailbox was full since somebody looked here
+        self._more = self.short_of_room = self.overflowed = False  # a mailbox was full since somebody looked here
         self.messages_bell = Bell()
         self.due_bell = Bell()
         self.requests_bell = Bell()  # a commit of ours made requests
@@ -166,6 +167,8 @@ class Supervisor:
         """Have events looked for that came before their wait."""
         if self.events_awaited is not None:
             self.events_awaited.update(names)
+            if len(self.events_awaited) > EVENTS_AWAITED_MAX:
+                self.events_awaited = None
         self.due_bell.ring()
 
     def _refill(self) -> None:
@@ -254,7 +257,8 @@ class Supervisor:
                     until = perf_counter() + SLICE_SECONDS
                 actor = self._actors.get(item.id)
                 if actor is None:
-                    self._passed_over_due.add(item.id)
+                    if len(self._passed_over_due) < PASSED_OVER_DUE_MAX:
+                        self._passed_over_due.add(item.id)
                 else:
                     self._use(actor)
                     actor.mailbox.put_due(item)
@@ -377,16 +381,9 @@ class Supervisor:
     async def _let_go_ended(self) -> None:
         """Let go direct-mode actors whose execution was cancelled: nothing else would ever wake them."""
         direct = [a for a in self._actors.values() if a.standing.direct and a.idle]
-        if not direct:
-            return
-        try:
-            rows = {row.id: row for row in await self._store.load_executions([a.id for a in direct])}
-        except Exception as error:  # it is looked at again, and an error here must not end the actors
-            log.info("direct_executions_not_checked", error=str(error) or type(error).__name__)
-            return
+        live = await self._loading.still_live([a.id for a in direct]) if direct else frozenset()
         for actor in direct:
-            row = rows.get(actor.id)
-            if (row is None or row.status not in ("running", "waiting")) and actor.idle:
+            if actor.id not in live and actor.idle:
                 self._leave(actor)
 
 

@@ -36,6 +36,7 @@ from engine.steps import (
     Resumed,
     Return,
     Returned,
+    Why,
 )
 from engine.values import Value, assign_path
 from engine.waits import FirstOf, ForEvent, ForMessage, ForQuery, ForRequest, Wait, parts_of
@@ -92,7 +93,7 @@ class _Run:
     def steps(self, most: int) -> StepResult | None:
         """Run up to so many steps; return a result where the slice ends with one of them.
 
-        Every conversation spends its time here, so what nearly all steps do, going on, is done in place.
+        Every conversation spends its time here, so what nearly all steps do is done in place.
         """
         state, here, plan = self.state, self.here, self.plan
         runs, following, temporaries = plan.runs, plan.following, plan.temporaries
@@ -108,18 +109,21 @@ class _Run:
                 while True:
                     here.memo = memos.get(number) if memos else None
                     move = runs[number](here)
-                    if type(move) is not Next or move.leaving is not None or move.again is not None:
+                    if type(move) is Next and move.leaving is None and move.again is None:
+                        if move.effects:
+                            self.take(move.effects)
+                        if move.sets:
+                            self.assign(move.sets)
+                        if memos or number in temporaries:
+                            self.forget_behind(frame, number)
+                        number, here.why = following[number]
+                    elif type(move) is Enter:
+                        number, here.why = self.entry(frame, move)
+                    else:
                         result = self.apply(move)
                         if result is not None:
                             return result
                         break
-                    if move.effects:
-                        self.take(move.effects)
-                    if move.sets:
-                        self.assign(move.sets)
-                    if memos or number in temporaries:
-                        self.forget_behind(frame, number)
-                    number, here.why = following[number]
                     frame.position = number
                     if self.count >= most:
                         state.why = here.why
@@ -136,13 +140,11 @@ class _Run:
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""
         frame = self.state.frames[-1]
-        if isinstance(move, (Enter, Await, Ask, Call)) and move.memo is not None:
+        if isinstance(move, (Await, Ask, Call)) and move.memo is not None:
             frame.memos[frame.position] = move.memo
         match move:
-            case Enter(block=block, sets=sets):
-                if sets:
-                    self.assign(sets)
-                self.enter(frame, block)
+            case Enter():
+                raise AssertionError("steps() has done it")
             case Next():  # one that leaves a step, or runs it again
                 self.take(move.effects)
                 self.assign(move.sets)
@@ -182,12 +184,15 @@ class _Run:
         self.forget_behind(frame, number)
         frame.position, self.state.why = self.plan.following[number]
 
-    def enter(self, frame: Frame, block: int) -> None:
-        first = self.plan.entries[frame.position][block]
-        if first:
-            frame.position = first
-        else:
-            self.state.why = BLOCK_ENDED
+    def entry(self, frame: Frame, move: Enter) -> tuple[int, Why]:
+        """Return where a block of the frame's step begins, and why the step there runs: itself, where it is empty."""
+        number = frame.position
+        if move.memo is not None:
+            frame.memos[number] = move.memo
+        if move.sets:
+            self.assign(move.sets)
+        first = self.plan.entries[number][move.block]
+        return (first, ENTERED) if first else (number, BLOCK_ENDED)
 
     def forget(self, frame: Frame, first: int, last: int) -> None:
         for number in [n for n in frame.memos if first <= n <= last]:

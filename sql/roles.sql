@@ -47,10 +47,10 @@ begin
     -- daemon: the tables of this schema that are ours, the server's two among them.
     for ours in
         select c.oid::regclass as name, c.relkind from pg_class c
-        where c.relnamespace = quote_ident(current_schema())::regnamespace and c.relname like 'workflow\_%' and c.relkind in ('r', 'v', 'S')
+        where c.relnamespace = quote_ident(current_schema())::regnamespace and c.relname like 'workflow\_%' and c.relkind in ('r', 'p', 'v', 'S')
     loop
         execute format('grant %s on %s to stepwell_daemon',
-            case ours.relkind when 'r' then 'select, insert, update, delete' when 'S' then 'usage, select' else 'select' end, ours.name);
+            case when ours.relkind in ('r', 'p') then 'select, insert, update, delete' when ours.relkind = 'S' then 'usage, select' else 'select' end, ours.name);
     end loop;
     -- What is read where it exists.
     for ours in

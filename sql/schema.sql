@@ -9,6 +9,7 @@
 --   4. workflow_messages, then workflow_message_ids
 --   5. workflow_replies, workflow_turns
 --   6. workflow_signals, workflow_requests, workflow_event_waits
+--   7. workflow_events (retention, which takes 3 only where nobody holds it, goes to 7 before it deletes what it holds)
 -- A turn's commit takes 3, 4, 5. An operator's action takes one row of 3. A client's insert takes 4 alone. Advisory locks:
 -- the trigger on messages only ever tries them, so it never waits. What deadlocks all the same (40P01), because a client
 -- does several things in one transaction, is the whole transaction's to try again.
@@ -147,9 +148,10 @@ comment on column workflow_executions.problem is 'the error it failed with, or w
 create sequence workflow_start_order;
 
 -- A turn changes state_json, current_step, revision, turn and updated_at: none of them is in an index, so
--- the new version of the row stays on its page (HOT). Room for it is what the fillfactor leaves.
+-- the new version of the row stays on its page (HOT). Room for it is what the fillfactor leaves: with 1 KB of variables, four
+-- rows and one new version of one of them.
 alter table workflow_executions set (
-    fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
+    fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
 );
 create index workflow_executions_stack on workflow_executions (session_id, start_order desc)
     where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
@@ -160,7 +162,7 @@ create unique index workflow_executions_start_key on workflow_executions (bot_id
     where start_key is not null;
 create index workflow_executions_due on workflow_executions (wake_at)
     where plan_hash is not null and wake_at is not null and status in ('running', 'waiting');
-create index workflow_executions_listed on workflow_executions (start_order desc)
+create index workflow_executions_listed on workflow_executions (start_order)
     where plan_hash is not null;
 create index workflow_executions_direct on workflow_executions (partition)
     where mode = 'direct' and status in ('running', 'waiting', 'paused');
@@ -208,8 +210,8 @@ create table workflow_replies (
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05);
 create index workflow_replies_untaken on workflow_replies (session_id, id) where taken_at is null;
 
--- Append-only. When it needs partitioning by time, it becomes a partition of a new parent by `at`, whose key is then
--- (execution_id, turn, at); the view workflow_history is the public name and does not change.
+-- Append-only, a part for each month of `at` (workflow_make_history makes them): old history goes by dropping a table.
+-- `at` is in the key because a partitioned table wants it there; an execution's turns are told apart by their numbers.
 create table workflow_turns (
     execution_id uuid not null,
     turn integer not null,
@@ -222,8 +224,9 @@ create table workflow_turns (
     steps integer not null,
     duration_us bigint not null,
     at timestamptz not null,
-    primary key (execution_id, turn)
-) with (autovacuum_vacuum_insert_scale_factor = 0.05);
+    primary key (execution_id, turn, at)
+) partition by range (at);
+create table workflow_turns_default partition of workflow_turns default with (autovacuum_vacuum_insert_scale_factor = 0.05);
 
 create table workflow_session_variables (
     session_id uuid not null,
@@ -277,14 +280,17 @@ comment on table workflow_bot_roles is
 -- Who is told what: one channel wakes the daemon, one tells clients of replies. A notification is a hint;
 -- the row is the truth.
 
+-- PL/pgSQL, because a function in SQL with a search_path of its own is planned anew at every call.
 create function workflow_channel(kind text) returns text
-    stable language sql set search_path from current
+    stable language plpgsql set search_path from current
 as $$
-    select case
+begin
+    return case
         when current_schema() = 'public' then 'workflow_' || kind
         when octet_length(current_schema() || '.workflow_' || kind) <= 63 then current_schema() || '.workflow_' || kind
         else 's' || md5(current_schema()) || '.workflow_' || kind
-    end
+    end;
+end
 $$;
 comment on function workflow_channel(text) is
     'The name of the channel, replies, requests or wake, of this installation: it carries the schema unless that is public.';
@@ -525,8 +531,8 @@ begin
     new.created_at := coalesce(new.created_at, workflow_now());
     new.partition := workflow_partition(new.session_id);
     -- Every message of every user comes through here, and each query, and each function with a search_path of its own,
-    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single one, which tells its lane.
-    -- A table without a page never had a row: no role is held to a bot.
+    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single
+    -- one, which tells its lane. A table without a page never had a row: no role is held to a bot.
     if new.session_id is null or new.content is null or length(new.content) > 1000 or new.attachments is not null
         or new.external_id is not null or new.execution_id is not null or new.prompt_id is not null
         or pg_relation_size('workflow_bot_roles') > 0
@@ -609,7 +615,7 @@ begin
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
     if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition) then
-        perform pg_notify(workflow_channel('wake'), new.partition::text);
+        perform pg_notify(case current_schema() when 'public' then 'workflow_wake' else workflow_channel('wake') end, new.partition::text);
     end if;
     return new;
 end
@@ -754,6 +760,11 @@ begin
     loop
         select e.id into started from workflow_executions e
         where workflow_start.start_key is not null and e.bot_id = bot and e.start_key = workflow_start.start_key;
+        if not found and workflow_start.start_key is not null then
+            -- After the executions, in a statement of its own: a row that retention has just deleted is here by then.
+            select k.execution_id into started from workflow_start_keys k
+            where k.bot_id = bot and k.start_key = workflow_start.start_key;
+        end if;
         if found then
             return started;
         end if;
@@ -1052,7 +1063,7 @@ create function workflow_call(
     function_name text, arguments jsonb default '[]',
     session_id uuid default null, execution_id uuid default null, bot_id uuid default null
 ) returns jsonb
-    volatile language plpgsql set search_path from current set plan_cache_mode = auto
+    volatile language plpgsql set search_path from current set plan_cache_mode = auto set enable_seqscan = on
 as $$
 declare
     tool pg_proc;
@@ -1285,22 +1296,23 @@ declare
     back uuid[];
     more uuid[];
 begin
-    -- Most turns write one or two of these: each is looked for before its statement is run.
+    -- Most turns write one or two of these: each is looked for before its statement is run. Keys as arrays: of a join with
+    -- what is in JSON, the planner takes the table to be the smaller side, and reads all of it.
     if extras @? '$[*].signals[*]' then
         delete from workflow_signals s
-        where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i);
+        where s.id = any (array(select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i));
     end if;
 
     if extras @? '$[*].consumed[*]' then
         -- By their own ids: where the turn ended the execution, the signal is gone already.
         update workflow_events e set processed = true, stage = 'told'
-        where e.id in (select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i);
+        where e.id = any (array(select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i));
     end if;
 
     if extras @? '$[*].unheard[*]' then
         with unheard as (
             delete from workflow_signals s
-            where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i)
+            where s.id = any (array(select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i))
             returning s.kind, s.message
         )
         select array_agg(u.message::uuid) into back from unheard u where u.kind = 'event';
@@ -1324,18 +1336,18 @@ begin
     end if;
 
     if extras @? '$[*].answered[*]' then
-        delete from workflow_requests r using (
-            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+        delete from workflow_requests r where r.id = any (array(
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer)
             from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'answered') n
-        ) answered where r.id = answered.id;
+        ));
     end if;
 
     if extras @? '$[*].given_up[*]' then
         update workflow_requests r set status = 'cancelled', ended_at = workflow_now()
-        from (
-            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+        where r.id = any (array(
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer)
             from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'given_up') n
-        ) given_up where r.id = given_up.id and r.status in ('pending', 'taken', 'in_doubt');
+        )) and r.status in ('pending', 'taken', 'in_doubt');
     end if;
 
     if extras @? '$[*] ? (exists(@.result))' then
@@ -1597,7 +1609,7 @@ comment on type workflow_taken_request is
 
 create function workflow_take_requests(kind text, "limit" integer default 10, lease interval default '1 minute')
     returns setof workflow_taken_request
-    volatile security definer language plpgsql set search_path from current
+    volatile security definer language plpgsql set search_path from current set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -1760,7 +1772,8 @@ begin
         select r.id, coalesce(r.policy, in_doubt) = 'park' as parks,
             r.attempts - r.cut_short >= coalesce(a.attempts_max, workflow_answer_requests.attempts_max) as spent
         from workflow_requests r join answer a on a.id = r.id
-        where r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
+        where r.id = any (array(select x.id from answer x))  -- by key, whatever the planner takes the array to hold
+            and r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
         order by r.id for no key update of r
     ), judged as materialized (
         select a.*, case
@@ -1776,7 +1789,7 @@ begin
             taken_by = case when j.becomes = 'pending' then null else r.taken_by end,
             not_before = case when j.becomes = 'pending' then workflow_now() + make_interval(secs => j.after_seconds) else r.not_before end,
             ended_at = case when j.becomes in ('done', 'failed') then workflow_now() end
-        from judged j where r.id = j.id
+        from judged j where r.id = j.id and r.id = any (array(select x.id from judged x))
         returning r.id, r.status, r.execution_id, r.number, r.partition
     ), told as (
         insert into workflow_signals (execution_id, partition, kind, number, name, data, message, created_at)
@@ -1789,9 +1802,8 @@ begin
     select m.id, m.status from moved m;
     -- The taker looks for itself; where another owns the partition by now, that one is woken.
     perform workflow_wake(array_agg(distinct r.partition))
-    from jsonb_array_elements(answers) a
-    join workflow_requests r on r.id = (a ->> 'id')::uuid and r.status in ('done', 'failed')
-    join workflow_partitions p on p.number = r.partition and p.owner is distinct from taker
+    from workflow_requests r join workflow_partitions p on p.number = r.partition and p.owner is distinct from taker
+    where r.id = any (array(select (a ->> 'id')::uuid from jsonb_array_elements(answers) a)) and r.status in ('done', 'failed')
     having count(*) > 0;
 end
 $$;
@@ -1947,6 +1959,36 @@ begin
 end
 $$;
 
+-- The names that both an early event and a wait have. Each index is entered at the next name of the other, so it costs
+-- what the fewer of the two cost, however many wait for something else.
+create function workflow_awaited_early() returns text[]
+    stable language plpgsql set search_path from current
+as $$
+declare
+    names text[] := '{}';
+    early text;
+    awaited text := '';
+begin
+    loop
+        if awaited = early then
+            names := names || awaited;
+            select lower(btrim(e.event_name)) into early from workflow_events e
+            where e.stage = 'early' and not e.processed and lower(btrim(e.event_name)) > awaited
+            order by lower(btrim(e.event_name)) limit 1;
+        else
+            select lower(btrim(e.event_name)) into early from workflow_events e
+            where e.stage = 'early' and not e.processed and lower(btrim(e.event_name)) >= awaited
+            order by lower(btrim(e.event_name)) limit 1;
+        end if;
+        exit when not found;
+        select w.event_name into awaited from workflow_event_waits w where w.event_name >= early
+        order by w.event_name limit 1;
+        exit when not found;
+    end loop;
+    return names;
+end
+$$;
+
 -- Hands out events: those that nobody has looked at, and earlier ones of the given names (null: of all that are waited for).
 create function workflow_tell_events(names text[]) returns integer
     volatile security definer language plpgsql set search_path from current
@@ -1965,7 +2007,7 @@ begin
     -- One at a time, or two who do not see each other's work could both find nobody. It is held for this statement only.
     perform pg_advisory_xact_lock(workflow_lock_class(), 1000);
     if wanted is null then
-        wanted := array(select distinct w.event_name from workflow_event_waits w);
+        wanted := workflow_awaited_early();
     end if;
     found_events := array(
         select e.id from workflow_events e where e.stage in ('new', 'back') and not e.processed order by e.published_at, e.id limit 1000
@@ -2465,6 +2507,9 @@ begin
         else
             select p.* into plan from workflow_plans p where p.hash = s.plan_hash;
         end if;
+        -- In this order: an execution that retention has just deleted has left its key.
+        continue when exists (select from workflow_executions e where e.bot_id = bot and e.start_key = inner_key);
+        continue when exists (select from workflow_start_keys k where k.bot_id = bot and k.start_key = inner_key);
         made := gen_random_uuid();
         insert into workflow_executions (id, bot_id, workflow_name, current_step, state_json, status, created_at, updated_at,
             session_id, script_path, plan_hash, mode, wake_at, start_order, start_key, partition, schedule_id)
@@ -2829,22 +2874,32 @@ create function workflow_data_schema(bot uuid, prefix text) returns text
     return prefix || replace(bot::text, '-', '');
 comment on function workflow_data_schema(uuid, text) is 'The schema that a bot''s tables are in.';
 
+-- In PL/pgSQL, what every statement asks several times: a function in SQL that cannot be inlined is planned at every call.
 create function workflow_data_table(place text, name text) returns oid
-    stable strict language sql
-begin atomic
-    select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f');
-end;
+    stable strict language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    );
+end
+$$;
 
 -- The column that a name means; `id` is also the key of a table that has no column of that name.
 create function workflow_data_column(tab oid, wanted text, out name text, out kind regtype) returns record
-    stable strict language sql
-begin atomic
-    select a.attname, a.atttypid::regtype
-    from pg_attribute a left join pg_index i on i.indrelid = tab and i.indisprimary and i.indkey[0] = a.attnum
-    where a.attrelid = tab and a.attnum > 0 and not a.attisdropped and (a.attname = wanted or (wanted = 'id' and i.indrelid is not null))
-    order by a.attname = wanted desc limit 1;
-end;
+    stable strict language plpgsql set search_path from current
+as $$
+begin
+    select a.attname, a.atttypid into name, kind
+    from pg_attribute a where a.attrelid = tab and a.attname = wanted and a.attnum > 0 and not a.attisdropped;
+    if not found and wanted = 'id' then
+        select a.attname, a.atttypid into name, kind
+        from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+        where i.indrelid = tab and i.indisprimary and a.attnum > 0 and not a.attisdropped;
+    end if;
+end
+$$;
 
 create function workflow_data_made(tab oid) returns boolean
     stable strict language sql set search_path from current
@@ -2871,15 +2926,17 @@ $$;
 
 -- The SQL of a JSON value on its way into a column of this type; "" is NULL where it is no text.
 create function workflow_data_input(kind regtype, source text) returns text
-    immutable language sql
-begin atomic
-    select case
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    return case
         when kind in ('jsonb'::regtype, 'json'::regtype) then format('nullif(%s, ''null'')::%s', source, kind)
         when kind in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then format('(%s #>> ''{}'')', source)
         when kind in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then format('nullif(%s #>> ''{}'', '''')::numeric::%s', source, kind)
         else format('nullif(%s #>> ''{}'', '''')::%s', source, kind)
     end;
-end;
+end
+$$;
 
 -- ── conditions ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -3080,12 +3137,16 @@ $$;
 
 -- The type that holds these JSON values: numeric, boolean, text, or jsonb; NULL where all are null.
 create function workflow_data_kind(rows jsonb, key text) returns text
-    immutable language sql
-begin atomic
-    select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
-        when bool_and(t = 'boolean') then 'boolean' else 'text' end
-    from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0;
-end;
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
+            when bool_and(t = 'boolean') then 'boolean' else 'text' end
+        from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0
+    );
+end
+$$;
 
 -- A table nobody declared: its columns are the names of what is saved, with a key of its own.
 create function workflow_data_make(place text, name text, rows jsonb) returns oid
@@ -3262,14 +3323,16 @@ begin
 end
 $$;
 
--- The SQL that adds rows with these columns ($1: an array of them) and answers with their ids.
-create function workflow_data_insert(place text, name text, tab oid, keys text[], replaces boolean) returns text
+-- The SQL that adds rows with these columns ($1: an array of them) and answers with their ids. One row has a statement
+-- of its own, which takes half as long to plan.
+create function workflow_data_insert(place text, name text, tab oid, keys text[], replaces boolean, one boolean) returns text
     stable language plpgsql set search_path from current
 as $$
 declare
     primary_keys text[];
     key text;
     found record;
+    names text[] := '{}';
     inputs text[] := '{}';
     conflict text := '';
     id constant text := coalesce((workflow_data_column(tab, 'id')).name, '');
@@ -3279,14 +3342,20 @@ begin
         if found.name is null then
             perform workflow_data_refuse_column(tab, key);
         end if;
-        inputs := inputs || workflow_data_input(found.kind, format('(r -> %L)', key));
+        names := names || found.name;
+        inputs := inputs || workflow_data_input(found.kind, format(case when one then '($1 -> 0 -> %L)' else '(r -> %L)' end, key));
     end loop;
-    keys := array(select (workflow_data_column(tab, k)).name from unnest(keys) with ordinality e(k, n) order by n);
+    keys := names;
     select array_agg(a.attname::text) into primary_keys from pg_index i join pg_attribute a on a.attrelid = tab and a.attnum = any(i.indkey)
     where i.indrelid = tab and i.indisprimary;
     if replaces and primary_keys <@ keys then
         conflict := format(' on conflict (%s) do update set %s', (select string_agg(quote_ident(k), ', ') from unnest(primary_keys) k),
             (select string_agg(format('%I = excluded.%I', k, k), ', ') from unnest(keys) k where not k = any(primary_keys) or keys <@ primary_keys));
+    end if;
+    if one then
+        return format('insert into %I.%I as t (%s) values (%s)%s returning jsonb_build_array(%s)', place, name,
+            (select string_agg(quote_ident(k), ', ' order by n) from unnest(keys) with ordinality e(k, n)), array_to_string(inputs, ', '), conflict,
+            case when id = '' then 'null::text' else 't.' || quote_ident(id) end);
     end if;
     return format('with added as (insert into %I.%I as t (%s) select %s from jsonb_array_elements($1) with ordinality e(r, n) order by n%s returning %s as id)
         select coalesce(jsonb_agg(to_jsonb(id)), ''[]'') from added', place, name,
@@ -3319,11 +3388,15 @@ $$;
 -- The role that data keywords run as: the configured one, else the one of `migrate --roles`; NULL where this session
 -- may not become it, and so runs them as itself.
 create function workflow_data_role(wanted text) returns text
-    stable language sql
-begin atomic
-    select r.rolname from pg_roles r
-    where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member');
-end;
+    stable language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select r.rolname from pg_roles r
+        where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member')
+    );
+end
+$$;
 
 -- What was made before the role was there, or by somebody else, is opened to it.
 create function workflow_data_open(place text, tab oid, role_name text) returns void
@@ -3451,7 +3524,7 @@ begin
             perform set_config('role', before, true);
         end if;
         if changed = 0 then
-            change := workflow_data_insert(place, name, tab, array(select k from jsonb_object_keys(entry) k order by k), false);
+            change := workflow_data_insert(place, name, tab, array(select k from jsonb_object_keys(entry) k order by k), false, true);
             perform set_config('role', coalesce(role_name, before), true);
             execute change using jsonb_build_array(entry);
             perform set_config('role', before, true);
@@ -3463,12 +3536,21 @@ $$;
 
 -- Rows that go into a table which was made of what is saved: a name that has only NULLs is no column yet.
 create function workflow_data_known(tab oid, rows jsonb) returns jsonb
-    stable language sql
-begin atomic
-    select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
-        where (workflow_data_column(tab, k)).name is not null and (k <> 'id' or v <> 'null')) order by n)
-    from jsonb_array_elements(rows) with ordinality e(r, n);
-end;
+    stable language plpgsql set search_path from current
+as $$
+declare
+    known constant text[] := array(
+        select k from (select distinct k from jsonb_array_elements(rows) r, jsonb_object_keys(r) k) keys
+        where (workflow_data_column(tab, k)).name is not null
+    );
+begin
+    return (
+        select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
+            where k = any (known) and (k <> 'id' or v <> 'null')) order by n)
+        from jsonb_array_elements(rows) with ordinality e(r, n)
+    );
+end
+$$;
 
 -- SAVE and INSERT: rows with the same columns go in one statement. Answers with the ids.
 create function workflow_data_save(place text, name text, tab oid, rows jsonb, replaces boolean, role_name text) returns jsonb
@@ -3487,14 +3569,14 @@ begin
         ) each_row group by keys order by min(n)
     loop
         if cardinality(batch.keys) > 0 then
-            statement := workflow_data_insert(place, name, tab, batch.keys, replaces);
+            statement := workflow_data_insert(place, name, tab, batch.keys, replaces, jsonb_array_length(batch.entries) = 1);
         else
             statement := format('with added as (insert into %I.%I default values returning id) select jsonb_agg(to_jsonb(id)) from added', place, name);
         end if;
         perform set_config('role', coalesce(role_name, before), true);
         execute statement into added using batch.entries;
         perform set_config('role', before, true);
-        ids := ids || added;
+        ids := ids || coalesce(added, '[]');
     end loop;
     perform workflow_data_count_on(place, name, rows);
     return ids;
@@ -3563,7 +3645,7 @@ end
 $$;
 
 create function workflow_data(bot uuid, verb text, asked jsonb, manner jsonb) returns json
-    volatile language plpgsql set search_path from current set timezone = 'UTC' set datestyle = 'ISO, DMY'
+    volatile language plpgsql set search_path from current set timezone = 'UTC' set datestyle = 'ISO, DMY' set enable_seqscan = on
 as $$
 declare
     place constant text := workflow_data_schema(coalesce(bot, '00000000-0000-0000-0000-000000000000'), manner ->> 'prefix');
@@ -3607,6 +3689,461 @@ end
 $$;
 comment on function workflow_data(uuid, text, jsonb, jsonb) is
     'Runs a data keyword: find, aggregate, save, insert, update, delete, merge or table, in the schema of the bot.';
+
+
+-- ----------------------------------------------------------------------------------------------------
+-- Tables that stay small: history by months, and what makes old rows go. docs/retention.md says it table by table.
+
+create table workflow_start_keys (
+    bot_id uuid not null,
+    start_key text not null,
+    execution_id uuid not null,
+    primary key (bot_id, start_key)
+) with (autovacuum_vacuum_insert_scale_factor = 0.2);
+comment on table workflow_start_keys is 'Start keys of executions that retention has deleted: a key starts one execution, for good.';
+
+create table workflow_chores (
+    name text primary key,
+    holder text,
+    held_until timestamptz,
+    done_at timestamptz,
+    deleted jsonb not null default '{}'
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+insert into workflow_chores (name) values ('prune');
+comment on table workflow_chores is 'What one daemon at a time does in the background: who does it now, when it was last done, what it deleted then.';
+
+-- What is to go is found by its age, and what still refers to it by key.
+create index workflow_executions_ended on workflow_executions (ended_at, id) where plan_hash is not null and ended_at is not null;
+create index workflow_executions_plan on workflow_executions (plan_hash) where plan_hash is not null;
+create index workflow_events_execution on workflow_events (workflow_id) where workflow_id is not null;
+create index workflow_events_heard on workflow_events (published_at, id) where stage = 'told' and processed;
+create index workflow_message_ids_age on workflow_message_ids (created_at);
+create index workflow_requests_ended on workflow_requests (ended_at) where status in ('done', 'failed', 'cancelled');
+create index workflow_schedules_over on workflow_schedules (settled)
+    where origin = 'execution' and planned and next_at is null and not paused;
+create index workflow_schedules_plan on workflow_schedules (plan_hash) where plan_hash is not null;
+
+-- How often autovacuum looks. A scale of 0.2 (the default) of a million rows is too late for tables that are updated all
+-- day; queues are emptied all day, and what they leave is in the way of every look for the next row.
+alter table workflow_executions set (toast.autovacuum_vacuum_scale_factor = 0.02);
+alter table workflow_event_waits set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
+alter table workflow_requests set (toast.autovacuum_vacuum_scale_factor = 0.02);
+alter table workflow_events set (autovacuum_vacuum_scale_factor = 0.05);
+alter table workflow_message_ids set (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.2);
+alter table workflow_schedules set (autovacuum_vacuum_scale_factor = 0.05);
+alter table workflow_session_variables set (autovacuum_vacuum_scale_factor = 0.05);
+alter table workflow_bot_memories set (autovacuum_vacuum_scale_factor = 0.05);
+
+-- History is kept by months, by the clock of this schema and in UTC. The coming months are made ahead; what has none of
+-- its own goes to workflow_turns_default, so that a turn's commit never fails for want of one. An insert takes its month
+-- and the parent alone, so making one waits for nobody but readers of the default.
+create function workflow_make_history(months_ahead integer default 3) returns integer
+    volatile security definer language plpgsql set search_path from current set lock_timeout = '1s'
+as $$
+declare
+    this_month constant timestamp := date_trunc('month', workflow_now() at time zone 'UTC');
+    month timestamp;
+    name text;
+    made integer := 0;
+begin
+    if not pg_try_advisory_xact_lock(workflow_lock_class(), 1001) then
+        return 0;  -- another is at it
+    end if;
+    for i in 0 .. months_ahead loop
+        month := this_month + make_interval(months => i);
+        name := 'workflow_turns_' || to_char(month, 'YYYYMM');
+        continue when to_regclass(quote_ident(current_schema()) || '.' || name) is not null;
+        begin
+            execute format('create table %I (like workflow_turns including defaults) with (autovacuum_vacuum_insert_scale_factor = 0.05)', name);
+            execute format('alter table workflow_turns attach partition %I for values from (%L) to (%L)', name,
+                month at time zone 'UTC', (month + interval '1 month') at time zone 'UTC');
+            made := made + 1;
+        exception when check_violation or invalid_object_definition then
+            null;  -- the default has turns of that month already, or an older table covers it: they stay where they are
+        end;
+    end loop;
+    return made;
+end
+$$;
+comment on function workflow_make_history(integer) is
+    'Makes the months of history that are missing, this one and so many ahead; returns how many it made.';
+
+create type workflow_pruned as (deleted jsonb, next text);
+comment on type workflow_pruned is 'How many rows of which table went (or would), and where to go on; null: that was all.';
+
+-- Retention. Every function here does one small portion in a transaction of its own and says where to go on, so it may be
+-- interrupted anywhere, begun anew, and run twice at once. Rows in use are left for the next time. really = false only counts.
+-- What ended before `horizon`. An execution goes with all that is its own: its turns, replies, requests, signals and waits, and
+-- the events that it published and that were heard. It stays while its parent is not to go yet (which numbers its children
+-- by them), while it has a child that lives, and while rows that are not ours refer to it.
+create function workflow_prune_executions(horizon timestamptz, after text, at_most integer, really boolean) returns workflow_pruned
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    rows_max constant integer := 20000;  -- turns, and replies, that one portion deletes
+    after_at constant timestamptz := coalesce(nullif(split_part(after, ' ', 1), ''), '-infinity');
+    after_id constant uuid := coalesce(nullif(split_part(after, ' ', 2), ''), '00000000-0000-0000-0000-000000000000');
+    page uuid[];
+    picked uuid[];
+    one uuid;
+    low integer;
+    next text;
+    gone bigint;
+    deleted jsonb := '{}';
+begin
+    select array_agg(p.id order by p.ended_at, p.id),
+        case when count(*) = at_most then (array_agg(to_char(p.ended_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' ' || p.id
+            order by p.ended_at desc, p.id desc))[1] end
+        into page, next
+    from (
+        select e.id, e.ended_at from workflow_executions e
+        where e.plan_hash is not null and e.ended_at is not null and e.ended_at < horizon and (e.ended_at, e.id) > (after_at, after_id)
+        order by e.ended_at, e.id limit at_most
+    ) p;
+    select array_agg(l.id) into picked from (
+        select e.id from workflow_executions e
+        where e.id = any (page) and e.plan_hash is not null and e.ended_at < horizon
+            and e.status in ('completed', 'failed', 'cancelled', 'lost')
+            and not exists (select from workflow_executions p where p.id = e.parent_id and (p.ended_at is null or p.ended_at >= horizon))
+            and not exists (select from workflow_executions c where c.parent_id = e.id and c.status in ('running', 'waiting', 'paused'))
+            and not exists (select from workflow_events v where v.workflow_id = e.id and v.stage is null)
+        order by e.id for update of e skip locked
+    ) l;
+    if picked is null then
+        return row(deleted, next)::workflow_pruned;
+    end if;
+    if not really then
+        return row(jsonb_build_object('workflow_executions', cardinality(picked),
+            'workflow_turns', (select count(*) from workflow_turns t where t.execution_id = any (picked)),
+            'workflow_replies', (select count(*) from workflow_replies r where r.execution_id = any (picked)),
+            'workflow_requests', (select count(*) from workflow_requests r where r.execution_id = any (picked)),
+            'workflow_signals', (select count(*) from workflow_signals s where s.execution_id = any (picked)),
+            'workflow_event_waits', (select count(*) from workflow_event_waits w where w.execution_id = any (picked)),
+            'workflow_events', (select count(*) from workflow_events v where v.workflow_id = any (picked) and v.stage = 'told' and v.processed)
+        ), next)::workflow_pruned;
+    end if;
+
+    -- More than one portion may have: some of the turns of one execution go first, and this page comes again.
+    select x.execution_id into one from (
+        (select t.execution_id from workflow_turns t where t.execution_id = any (picked) offset rows_max limit 1)
+        union all
+        (select r.execution_id from workflow_replies r where r.execution_id = any (picked) offset rows_max limit 1)
+    ) x limit 1;
+    if one is not null then
+        low := least((select min(t.turn) from workflow_turns t where t.execution_id = one),
+            (select min(r.turn) from workflow_replies r where r.execution_id = one));
+        delete from workflow_replies r where r.execution_id = one and r.turn < low + rows_max;
+        get diagnostics gone = row_count;
+        deleted := jsonb_build_object('workflow_replies', gone);
+        delete from workflow_turns t where t.execution_id = one and t.turn < low + rows_max;
+        get diagnostics gone = row_count;
+        return row(deleted || jsonb_build_object('workflow_turns', gone), coalesce(after, ''))::workflow_pruned;
+    end if;
+
+    insert into workflow_start_keys (bot_id, start_key, execution_id)
+    select e.bot_id, e.start_key, e.id from workflow_executions e where e.id = any (picked) and e.start_key is not null
+    on conflict do nothing;
+    delete from workflow_events v where v.workflow_id = any (picked) and v.stage = 'told' and v.processed;
+    get diagnostics gone = row_count;
+    deleted := jsonb_build_object('workflow_events', gone);
+    -- What nobody has heard yet is still for somebody.
+    update workflow_events v set workflow_id = null where v.workflow_id = any (picked);
+    begin
+        delete from workflow_executions e where e.id = any (picked);
+    exception when foreign_key_violation then
+        -- Tables that are not ours refer to some of them: those stay, and keep what is theirs.
+        foreach one in array picked loop
+            begin
+                delete from workflow_executions e where e.id = one;
+            exception when foreign_key_violation then
+                picked := array_remove(picked, one);
+            end;
+        end loop;
+    end;
+    deleted := deleted || jsonb_build_object('workflow_executions', cardinality(picked));
+    delete from workflow_replies r where r.execution_id = any (picked);
+    get diagnostics gone = row_count;
+    deleted := deleted || jsonb_build_object('workflow_replies', gone);
+    delete from workflow_turns t where t.execution_id = any (picked);
+    get diagnostics gone = row_count;
+    deleted := deleted || jsonb_build_object('workflow_turns', gone);
+    delete from workflow_signals s where s.execution_id = any (picked);
+    get diagnostics gone = row_count;
+    deleted := deleted || jsonb_build_object('workflow_signals', gone);
+    delete from workflow_requests r where r.execution_id = any (picked);
+    get diagnostics gone = row_count;
+    deleted := deleted || jsonb_build_object('workflow_requests', gone);
+    delete from workflow_event_waits w where w.execution_id = any (picked);
+    get diagnostics gone = row_count;
+    return row(deleted || jsonb_build_object('workflow_event_waits', gone), next)::workflow_pruned;
+end
+$$;
+
+-- Whether a turn or a taken reply may go: its execution is gone, or has ended and the row is older than `ended`, or goes on
+-- and the row is older than `live` and not of its last turn. An execution runs on its checkpoint, never on its history.
+-- (null: such rows stay.)
+create function workflow_is_past(found uuid, execution_ended timestamptz, last_turn integer, turn integer, at timestamptz,
+    ended timestamptz, live timestamptz) returns boolean
+    immutable parallel safe language sql
+    return case when found is null then true when execution_ended is not null then coalesce(at < ended, false)
+        else coalesce(at < live and turn < last_turn, false) end;
+
+-- One month of history that was over before `horizon`. Dropped, if nothing of it is to stay; written anew, if at least half of it
+-- may go; else left for a later time. Nobody writes into such a month, so what stays is copied without a lock, and only the
+-- exchange takes one, which is not waited for: turns would wait behind it.
+create function workflow_prune_month(horizon timestamptz, ended timestamptz, live timestamptz, after text, really boolean) returns workflow_pruned
+    volatile security definer language plpgsql set search_path from current set lock_timeout = '200ms'
+as $$
+declare
+    month record;
+    turns bigint;
+    past bigint;
+    anew text;
+    place constant text := quote_ident(current_schema());
+    kept constant text := 'not workflow_is_past(e.id, e.ended_at, e.turn, t.turn, t.at, $1, $2)';
+begin
+    if really and not pg_try_advisory_xact_lock(workflow_lock_class(), 1002) then
+        return row('{}', null)::workflow_pruned;  -- another is at it
+    end if;
+    select c.oid, c.relname::text as name, pg_get_expr(c.relpartbound, c.oid) as bound into month
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = to_regclass(place || '.workflow_turns') and c.relname::text collate "C" > after
+        and (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''([^'']+)''\)'))[1]::timestamptz <= horizon
+    order by c.relname limit 1;
+    if not found then
+        return row('{}', null)::workflow_pruned;
+    end if;
+    execute format('select count(*), count(*) filter (where not (%s)) from %I t left join workflow_executions e on e.id = t.execution_id',
+        kept, month.name) into turns, past using ended, live;
+    if past * 2 < turns then
+        return row('{}', month.name)::workflow_pruned;
+    end if;
+    if really and past < turns then
+        anew := month.name || '_anew';
+        execute format('create table %I (like workflow_turns including defaults) with (autovacuum_vacuum_insert_scale_factor = 0.05)', anew);
+        execute format('insert into %I select t.* from %I t left join workflow_executions e on e.id = t.execution_id where %s',
+            anew, month.name, kept) using ended, live;
+        execute format('alter table %I add primary key (execution_id, turn, at), add constraint month check (%s)',
+            anew, pg_get_partition_constraintdef(month.oid));
+        execute format('analyze %I', anew);
+    end if;
+    if really then
+        execute format('alter table workflow_turns detach partition %I', month.name);
+        execute format('drop table %I', month.name);
+    end if;
+    if anew is not null then
+        execute format('alter table workflow_turns attach partition %I %s', anew, month.bound);
+        execute format('alter table %I drop constraint month', anew);
+        execute format('alter table %I rename to %I', anew, month.name);
+    end if;
+    return row(jsonb_build_object('workflow_turns', past), month.name)::workflow_pruned;
+exception when lock_not_available then
+    return row('{}', month.name)::workflow_pruned;  -- somebody reads history just now, and turns wait behind us: another time
+end
+$$;
+
+-- What lies in the default, row by row: there is something only while months were missing.
+create function workflow_prune_default(ended timestamptz, live timestamptz, at_most integer, really boolean) returns workflow_pruned
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    gone bigint;
+begin
+    with past as (
+        select t.execution_id, t.turn, t.at from workflow_turns_default t left join workflow_executions e on e.id = t.execution_id
+        where workflow_is_past(e.id, e.ended_at, e.turn, t.turn, t.at, ended, live)
+        limit case when really then at_most end
+    ), deleted as (
+        delete from workflow_turns_default t using past p
+        where really and t.execution_id = p.execution_id and t.turn = p.turn and t.at = p.at
+    )
+    select count(*) into gone from past;
+    return row(jsonb_build_object('workflow_turns', gone), case when really and gone = at_most then 'more' end)::workflow_pruned;
+end
+$$;
+
+-- Replies that were taken go as history does; what nobody has taken goes only with its execution.
+create function workflow_prune_replies(horizon timestamptz, ended timestamptz, live timestamptz, after text, at_most integer, really boolean)
+    returns workflow_pruned
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    after_execution constant uuid := coalesce(nullif(split_part(after, ' ', 1), ''), '00000000-0000-0000-0000-000000000000');
+    after_turn constant integer := coalesce(nullif(split_part(after, ' ', 2), ''), '-1');
+    after_position constant integer := coalesce(nullif(split_part(after, ' ', 3), ''), '-1');
+    past workflow_replies[];
+    next text;
+begin
+    select array_agg(p.r) filter (where (p.r).taken_at is not null and (p.r).created_at < horizon
+            and workflow_is_past(e.id, e.ended_at, e.turn, (p.r).turn, (p.r).created_at, ended, live)),
+        case when count(*) = at_most
+            then (array_agg(concat_ws(' ', (p.r).execution_id, (p.r).turn, (p.r).position) order by p.place desc))[1] end
+        into past, next
+    from (
+        select r, row_number() over () as place from (
+            select x.* from workflow_replies x
+            where (x.execution_id, x.turn, x.position) > (after_execution, after_turn, after_position)
+            order by x.execution_id, x.turn, x.position limit at_most
+        ) r
+    ) p left join workflow_executions e on e.id = (p.r).execution_id;
+    if really and past is not null then
+        delete from workflow_replies r using unnest(past) p
+        where r.execution_id = p.execution_id and r.turn = p.turn and r.position = p.position;
+    end if;
+    return row(jsonb_build_object('workflow_replies', coalesce(cardinality(past), 0)), next)::workflow_pruned;
+end
+$$;
+
+-- Messages to sessions where nobody can hear them, and events that nobody heard.
+create function workflow_prune_unheard(horizon timestamptz, after text, at_most integer, really boolean) returns workflow_pruned
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    after_id constant bigint := coalesce(nullif(after, ''), '0');
+    page bigint[];
+    past bigint[];
+    events uuid[];
+begin
+    select array_agg(p.id order by p.id) into page from (
+        select m.id, m.created_at from workflow_messages m where m.id > after_id order by m.id limit at_most
+    ) p where p.created_at < horizon;
+    select array_agg(m.id) into past from workflow_messages m
+    where m.id = any (page) and not exists (
+        select from workflow_executions e
+        where e.session_id = m.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+            and (m.execution_id is null or e.id = m.execution_id)
+    );
+    select array_agg(v.id) into events from (
+        select x.id from workflow_events x
+        where x.stage = 'early' and not x.processed and x.published_at < horizon and x.bot_id is not null
+            and (select e.id from workflow_executions e where e.id = x.workflow_id and e.plan_hash is null) is null
+        limit case when really then at_most end
+    ) v;
+    if really then
+        delete from workflow_messages m where m.id = any (past);
+        delete from workflow_events v where v.id = any (events) and v.stage = 'early' and not v.processed;
+    elsif after <> '' then
+        events := '{}';  -- counted once
+    end if;
+    return row(jsonb_build_object('workflow_messages', coalesce(cardinality(past), 0), 'workflow_events', coalesce(cardinality(events), 0)),
+        case when cardinality(page) = at_most then page[at_most]::text
+            when really and cardinality(events) = at_most then coalesce(page[cardinality(page)], after_id)::text end)::workflow_pruned;
+end
+$$;
+
+-- Events that were heard. Those that the bot server wrote for its own executions, or without saying whose they are, are its own.
+create function workflow_prune_events(horizon timestamptz, after text, at_most integer, really boolean) returns workflow_pruned
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    after_at constant timestamptz := coalesce(nullif(split_part(after, ' ', 1), ''), '-infinity');
+    after_id constant uuid := coalesce(nullif(split_part(after, ' ', 2), ''), '00000000-0000-0000-0000-000000000000');
+    page uuid[];
+    past uuid[];
+    next text;
+begin
+    select array_agg(p.id), case when count(*) = at_most
+            then (array_agg(to_char(p.published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' ' || p.id
+                order by p.published_at desc, p.id desc))[1] end
+        into page, next
+    from (
+        select v.id, v.published_at from workflow_events v
+        where v.stage = 'told' and v.processed and v.published_at < horizon and (v.published_at, v.id) > (after_at, after_id)
+        order by v.published_at, v.id limit at_most
+    ) p;
+    select array_agg(v.id) into past from workflow_events v left join workflow_executions e on e.id = v.workflow_id
+    where v.id = any (page) and v.bot_id is not null and (v.workflow_id is null or e.plan_hash is not null)
+        and not exists (select from workflow_signals s where s.kind = 'event' and s.message = v.id::text);
+    if really then
+        delete from workflow_events v where v.id = any (past);
+    end if;
+    return row(jsonb_build_object('workflow_events', coalesce(cardinality(past), 0)), next)::workflow_pruned;
+end
+$$;
+
+create function workflow_prune_message_ids(horizon timestamptz, at_most integer, really boolean) returns workflow_pruned
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    gone bigint;
+begin
+    if not really then
+        select count(*) into gone from workflow_message_ids i where i.created_at < horizon;
+        return row(jsonb_build_object('workflow_message_ids', gone), null)::workflow_pruned;
+    end if;
+    delete from workflow_message_ids i where i.ctid = any (array(
+        select x.ctid from workflow_message_ids x where x.created_at < horizon order by x.created_at limit at_most for update skip locked
+    ));
+    get diagnostics gone = row_count;
+    return row(jsonb_build_object('workflow_message_ids', gone), case when gone = at_most then 'more' end)::workflow_pruned;
+end
+$$;
+
+-- Plans that no execution, script, source or schedule refers to, and what came of sources, but for the last of each path. A
+-- plan stays for a day after its script got another, for starts that had read its name already.
+create function workflow_prune_plans(horizon timestamptz, after text, at_most integer, really boolean) returns workflow_pruned
+    volatile language plpgsql set search_path from current
+as $$
+declare
+    page text[];
+    past text[];
+    old_sources bigint[];
+begin
+    old_sources := array(
+        select s.id from workflow_sources s
+        where s.status <> 'pending' and s.done_at < horizon
+            and exists (select from workflow_sources n where n.bot_id = s.bot_id and n.path = s.path and n.id > s.id and n.status <> 'pending')
+        order by s.id limit case when really then at_most end
+    );
+    if really then
+        delete from workflow_sources s where s.id = any (old_sources);
+    elsif after <> '' then
+        old_sources := '{}';  -- counted once
+    end if;
+    page := array(select p.hash from workflow_plans p where p.hash > coalesce(after, '') order by p.hash limit at_most);
+    past := array(
+        select p.hash from workflow_plans p
+        where p.hash = any (page) and p.created_at < horizon
+            and not exists (select from workflow_scripts s where s.plan_hash = p.hash)
+            and not exists (select from workflow_scripts s where s.script = p.script and s.deployed_at > workflow_now() - interval '1 day')
+            and not exists (select from workflow_sources s where s.plan_hash = p.hash and s.id <> all (old_sources))
+            and not exists (select from workflow_schedules s where s.plan_hash = p.hash)
+            and (select e.id from workflow_executions e where e.plan_hash = p.hash limit 1) is null  -- one look in the index a plan
+        order by p.hash for update of p skip locked
+    );
+    if really then
+        delete from workflow_plans p where p.hash = any (past);
+    end if;
+    return row(jsonb_build_object('workflow_plans', cardinality(past), 'workflow_sources', cardinality(old_sources)),
+        case when cardinality(page) = at_most then page[at_most] when really and cardinality(old_sources) = at_most then coalesce(after, '') end)::workflow_pruned;
+end
+$$;
+
+-- One portion of one kind, from where the last one says (empty: from the start). A moment that is null keeps what it is about.
+create function workflow_prune(kind text, horizon timestamptz, ended timestamptz, live timestamptz, after text, at_most integer, really boolean)
+    returns workflow_pruned
+    volatile security definer language plpgsql set search_path from current set lock_timeout = '1s'
+as $$
+begin
+    if horizon is null then
+        return row('{}', null)::workflow_pruned;
+    end if;
+    return case kind
+        when 'executions' then workflow_prune_executions(horizon, after, at_most, really)
+        when 'history' then workflow_prune_month(horizon, ended, live, after, really)
+        when 'history_default' then workflow_prune_default(ended, live, at_most, really)
+        when 'replies' then workflow_prune_replies(horizon, ended, live, after, at_most, really)
+        when 'unheard' then workflow_prune_unheard(horizon, after, at_most, really)
+        when 'events' then workflow_prune_events(horizon, after, at_most, really)
+        when 'message_ids' then workflow_prune_message_ids(horizon, at_most, really)
+        when 'plans' then workflow_prune_plans(horizon, after, at_most, really)
+    end;
+end
+$$;
+comment on function workflow_prune(text, timestamptz, timestamptz, timestamptz, text, integer, boolean) is
+    'Retention: deletes one portion of what docs/retention.md says of the kind, or only counts it. For the daemon and the owner.';
+
+select workflow_make_history();
 
 
 -- ----------------------------------------------------------------------------------------------------
@@ -3660,7 +4197,7 @@ from (
         coalesce(t.came_in ->> 'shown', t.came_in ->> 'content') as content, t.at
     from workflow_turns t where t.came_in ->> 'kind' = 'message'
     union all
-    select r.execution_id, r.turn, r.position, 'bot', r.recipient, r.content, r.created_at from workflow_replies r
+    select r.execution_id, r.turn, r.position, 'bot' as who, r.recipient, r.content, r.created_at as at from workflow_replies r
 ) said join workflow_executions e on e.id = said.execution_id;
 comment on view workflow_transcript is 'Who said what. In order: order by at, execution_id, turn, position. Position 0 is the user''s line.';
 

@@ -57,6 +57,7 @@ COMMANDS = (
     Command("schedules", "List what is started when; pause, resume, trigger, backfill.", TALK),
     Command("deploy", "Store the scripts of a folder, so that they can be started.", RUN),
     Command("up", "Run the daemon, with an embedded PostgreSQL unless one is configured.", RUN),
+    Command("prune", "Delete what is past its retention, or only count it.", RUN),
     Command("migrate", "Bring the database's schema to this version.", RUN),
     Command("config", "Show every setting, its value, and where it came from.", RUN),
 )

@@ -17,7 +17,7 @@ from daemon.cli.exits import OK
 from daemon.cli.options import NO_OPTIONS, Options
 from daemon.cli.output import ago, cut, open_console, plural, span, write_json
 from daemon.cli.waiting import PROMPT_CHARACTERS, wait_words
-from daemon.rows import Status
+from daemon.rows import Counted, Status
 from daemon.store import EVERY_BOT
 from daemon.store_glance import Glance
 
@@ -44,7 +44,7 @@ def ps(
         return show_daemons(options, json)
     wanted: Sequence[Status] | None = status or (None if all else UNFINISHED)
 
-    async def look(stores: Stores) -> tuple[list[Glance], dict[tuple[Status, str], int]]:
+    async def look(stores: Stores) -> tuple[list[Glance], dict[Status, Counted]]:
         found = await stores.glance.glance(statuses=wanted, session_id=session, script=script, limit=max(1, limit))
         return found, await stores.operators.count_executions()
 
@@ -103,15 +103,16 @@ def stuck_because(glance: Glance) -> str:
     return "no daemon runs; start one with stepwell up" if due or heard else ""
 
 
-def _summary(counts: dict[tuple[Status, str], int], shown: int, limit: int) -> str:
-    by_status: dict[str, int] = {}
-    for (status, _), count in counts.items():
-        by_status[status] = by_status.get(status, 0) + count
-    if not by_status:
+def _summary(counts: dict[Status, Counted], shown: int, limit: int) -> str:
+    if not counts:
         return "No conversations yet. Start one: stepwell chat FILE, or stepwell start SCRIPT"
-    words = ", ".join(f"{count} {status}" for status, count in sorted(by_status.items()))
+    words = ", ".join(
+        f"{'' if count.exact else 'about '}{count.executions:,} {status}" for status, count in sorted(counts.items())
+    )
     more = f" (the newest {shown} are shown; --limit shows more)" if shown >= limit else ""
-    return f"{plural(sum(by_status.values()), 'conversation')}: {words}{more}"
+    about = "" if all(count.exact for count in counts.values()) else "About "
+    total = sum(count.executions for count in counts.values())
+    return f"{about}{plural(total, 'conversation')}: {words}{more}"
 
 
 def _document(glance: Glance) -> dict[str, object]:

@@ -65,7 +65,7 @@ class CallProcedure(Step):
     def run(self, here: Here) -> Move:
         if isinstance(here.why, Returned):
             return here.into(self.into, here.why.value)
-        return Call(self.procedure, tuple(here.value(e) for e in self.arguments))
+        return Call(self.procedure, tuple([here.value(e) for e in self.arguments]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 -- Who is told what: one channel wakes the daemon, one tells clients of replies. A notification is a hint;
 -- the row is the truth.
 
+-- PL/pgSQL, because a function in SQL with a search_path of its own is planned anew at every call.
 create function workflow_channel(kind text) returns text
-    stable language sql set search_path from current
+    stable language plpgsql set search_path from current
 as $$
-    select case
+begin
+    return case
         when current_schema() = 'public' then 'workflow_' || kind
         when octet_length(current_schema() || '.workflow_' || kind) <= 63 then current_schema() || '.workflow_' || kind
         else 's' || md5(current_schema()) || '.workflow_' || kind
-    end
+    end;
+end
 $$;
 comment on function workflow_channel(text) is
     'The name of the channel, replies or wake, of this installation: it carries the schema unless that is public.';

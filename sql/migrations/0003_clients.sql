@@ -97,8 +97,8 @@ begin
     new.created_at := coalesce(new.created_at, workflow_now());
     new.partition := workflow_partition(new.session_id);
     -- Every message of every user comes through here, and each query, and each function with a search_path of its own,
-    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single one, which tells its lane.
-    -- A table without a page never had a row: no role is held to a bot.
+    -- costs a message more than writing its row. So the usual one, a short text and nothing else, passes with a single
+    -- one, which tells its lane. A table without a page never had a row: no role is held to a bot.
     if new.session_id is null or new.content is null or length(new.content) > 1000 or new.attachments is not null
         or new.external_id is not null or new.execution_id is not null or new.prompt_id is not null
         or pg_relation_size('workflow_bot_roles') > 0
@@ -181,7 +181,7 @@ begin
     -- workflow_wake, written out: a trigger of its own for each statement costs every message more than all this.
     -- PostgreSQL sends equal notifications of one transaction once, and taking a lock again costs nothing.
     if not pg_try_advisory_xact_lock_shared(hashtext('stepwell ' || current_schema()), new.partition) then
-        perform pg_notify(workflow_channel('wake'), new.partition::text);
+        perform pg_notify(case current_schema() when 'public' then 'workflow_wake' else workflow_channel('wake') end, new.partition::text);
     end if;
     return new;
 end

@@ -82,7 +82,7 @@ create function workflow_call(
     function_name text, arguments jsonb default '[]',
     session_id uuid default null, execution_id uuid default null, bot_id uuid default null
 ) returns jsonb
-    volatile language plpgsql set search_path from current set plan_cache_mode = auto
+    volatile language plpgsql set search_path from current set plan_cache_mode = auto set enable_seqscan = on
 as $$
 declare
     tool pg_proc;

@@ -39,7 +39,7 @@ from (
         coalesce(t.came_in ->> 'shown', t.came_in ->> 'content') as content, t.at
     from workflow_turns t where t.came_in ->> 'kind' = 'message'
     union all
-    select r.execution_id, r.turn, r.position, 'bot', r.recipient, r.content, r.created_at from workflow_replies r
+    select r.execution_id, r.turn, r.position, 'bot' as who, r.recipient, r.content, r.created_at as at from workflow_replies r
 ) said join workflow_executions e on e.id = said.execution_id;
 comment on view workflow_transcript is 'Who said what. In order: order by at, execution_id, turn, position. Position 0 is the user''s line.';
 

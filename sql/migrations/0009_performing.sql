@@ -120,7 +120,7 @@ comment on type workflow_taken_request is
 
 create function workflow_take_requests(kind text, "limit" integer default 10, lease interval default '1 minute')
     returns setof workflow_taken_request
-    volatile security definer language plpgsql set search_path from current
+    volatile security definer language plpgsql set search_path from current set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -283,7 +283,8 @@ begin
         select r.id, coalesce(r.policy, in_doubt) = 'park' as parks,
             r.attempts - r.cut_short >= coalesce(a.attempts_max, workflow_answer_requests.attempts_max) as spent
         from workflow_requests r join answer a on a.id = r.id
-        where r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
+        where r.id = any (array(select x.id from answer x))  -- by key, whatever the planner takes the array to hold
+            and r.status = 'taken' and r.taken_by = taker and r.attempts = a.attempt
         order by r.id for no key update of r
     ), judged as materialized (
         select a.*, case
@@ -299,7 +300,7 @@ begin
             taken_by = case when j.becomes = 'pending' then null else r.taken_by end,
             not_before = case when j.becomes = 'pending' then workflow_now() + make_interval(secs => j.after_seconds) else r.not_before end,
             ended_at = case when j.becomes in ('done', 'failed') then workflow_now() end
-        from judged j where r.id = j.id
+        from judged j where r.id = j.id and r.id = any (array(select x.id from judged x))
         returning r.id, r.status, r.execution_id, r.number, r.partition
     ), told as (
         insert into workflow_signals (execution_id, partition, kind, number, name, data, message, created_at)
@@ -312,9 +313,8 @@ begin
     select m.id, m.status from moved m;
     -- The taker looks for itself; where another owns the partition by now, that one is woken.
     perform workflow_wake(array_agg(distinct r.partition))
-    from jsonb_array_elements(answers) a
-    join workflow_requests r on r.id = (a ->> 'id')::uuid and r.status in ('done', 'failed')
-    join workflow_partitions p on p.number = r.partition and p.owner is distinct from taker
+    from workflow_requests r join workflow_partitions p on p.number = r.partition and p.owner is distinct from taker
+    where r.id = any (array(select (a ->> 'id')::uuid from jsonb_array_elements(answers) a)) and r.status in ('done', 'failed')
     having count(*) > 0;
 end
 $$;

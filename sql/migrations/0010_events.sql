@@ -124,6 +124,36 @@ begin
 end
 $$;
 
+-- The names that both an early event and a wait have. Each index is entered at the next name of the other, so it costs
+-- what the fewer of the two cost, however many wait for something else.
+create function workflow_awaited_early() returns text[]
+    stable language plpgsql set search_path from current
+as $$
+declare
+    names text[] := '{}';
+    early text;
+    awaited text := '';
+begin
+    loop
+        if awaited = early then
+            names := names || awaited;
+            select lower(btrim(e.event_name)) into early from workflow_events e
+            where e.stage = 'early' and not e.processed and lower(btrim(e.event_name)) > awaited
+            order by lower(btrim(e.event_name)) limit 1;
+        else
+            select lower(btrim(e.event_name)) into early from workflow_events e
+            where e.stage = 'early' and not e.processed and lower(btrim(e.event_name)) >= awaited
+            order by lower(btrim(e.event_name)) limit 1;
+        end if;
+        exit when not found;
+        select w.event_name into awaited from workflow_event_waits w where w.event_name >= early
+        order by w.event_name limit 1;
+        exit when not found;
+    end loop;
+    return names;
+end
+$$;
+
 -- Hands out events: those that nobody has looked at, and earlier ones of the given names (null: of all that are waited for).
 create function workflow_tell_events(names text[]) returns integer
     volatile security definer language plpgsql set search_path from current
@@ -142,7 +172,7 @@ begin
     -- One at a time, or two who do not see each other's work could both find nobody. It is held for this statement only.
     perform pg_advisory_xact_lock(workflow_lock_class(), 1000);
     if wanted is null then
-        wanted := array(select distinct w.event_name from workflow_event_waits w);
+        wanted := workflow_awaited_early();
     end if;
     found_events := array(
         select e.id from workflow_events e where e.stage in ('new', 'back') and not e.processed order by e.published_at, e.id limit 1000
@@ -603,22 +633,23 @@ declare
     back uuid[];
     more uuid[];
 begin
-    -- Most turns write one or two of these: each is looked for before its statement is run.
+    -- Most turns write one or two of these: each is looked for before its statement is run. Keys as arrays: of a join with
+    -- what is in JSON, the planner takes the table to be the smaller side, and reads all of it.
     if extras @? '$[*].signals[*]' then
         delete from workflow_signals s
-        where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i);
+        where s.id = any (array(select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'signals') i));
     end if;
 
     if extras @? '$[*].consumed[*]' then
         -- By their own ids: where the turn ended the execution, the signal is gone already.
         update workflow_events e set processed = true, stage = 'told'
-        where e.id in (select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i);
+        where e.id = any (array(select i::uuid from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'consumed') i));
     end if;
 
     if extras @? '$[*].unheard[*]' then
         with unheard as (
             delete from workflow_signals s
-            where s.id in (select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i)
+            where s.id = any (array(select i::bigint from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'unheard') i))
             returning s.kind, s.message
         )
         select array_agg(u.message::uuid) into back from unheard u where u.kind = 'event';
@@ -642,18 +673,18 @@ begin
     end if;
 
     if extras @? '$[*].answered[*]' then
-        delete from workflow_requests r using (
-            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+        delete from workflow_requests r where r.id = any (array(
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer)
             from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'answered') n
-        ) answered where r.id = answered.id;
+        ));
     end if;
 
     if extras @? '$[*].given_up[*]' then
         update workflow_requests r set status = 'cancelled', ended_at = workflow_now()
-        from (
-            select workflow_request_id((x ->> 'execution')::uuid, n::integer) as id
+        where r.id = any (array(
+            select workflow_request_id((x ->> 'execution')::uuid, n::integer)
             from jsonb_array_elements(extras) x, jsonb_array_elements_text(x -> 'given_up') n
-        ) given_up where r.id = given_up.id and r.status in ('pending', 'taken', 'in_doubt');
+        )) and r.status in ('pending', 'taken', 'in_doubt');
     end if;
 
     if extras @? '$[*] ? (exists(@.result))' then

@@ -9,22 +9,32 @@ create function workflow_data_schema(bot uuid, prefix text) returns text
     return prefix || replace(bot::text, '-', '');
 comment on function workflow_data_schema(uuid, text) is 'The schema that a bot''s tables are in.';
 
+-- In PL/pgSQL, what every statement asks several times: a function in SQL that cannot be inlined is planned at every call.
 create function workflow_data_table(place text, name text) returns oid
-    stable strict language sql
-begin atomic
-    select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f');
-end;
+    stable strict language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = place and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    );
+end
+$$;
 
 -- The column that a name means; `id` is also the key of a table that has no column of that name.
 create function workflow_data_column(tab oid, wanted text, out name text, out kind regtype) returns record
-    stable strict language sql
-begin atomic
-    select a.attname, a.atttypid::regtype
-    from pg_attribute a left join pg_index i on i.indrelid = tab and i.indisprimary and i.indkey[0] = a.attnum
-    where a.attrelid = tab and a.attnum > 0 and not a.attisdropped and (a.attname = wanted or (wanted = 'id' and i.indrelid is not null))
-    order by a.attname = wanted desc limit 1;
-end;
+    stable strict language plpgsql set search_path from current
+as $$
+begin
+    select a.attname, a.atttypid into name, kind
+    from pg_attribute a where a.attrelid = tab and a.attname = wanted and a.attnum > 0 and not a.attisdropped;
+    if not found and wanted = 'id' then
+        select a.attname, a.atttypid into name, kind
+        from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+        where i.indrelid = tab and i.indisprimary and a.attnum > 0 and not a.attisdropped;
+    end if;
+end
+$$;
 
 create function workflow_data_made(tab oid) returns boolean
     stable strict language sql set search_path from current
@@ -51,15 +61,17 @@ $$;
 
 -- The SQL of a JSON value on its way into a column of this type; "" is NULL where it is no text.
 create function workflow_data_input(kind regtype, source text) returns text
-    immutable language sql
-begin atomic
-    select case
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    return case
         when kind in ('jsonb'::regtype, 'json'::regtype) then format('nullif(%s, ''null'')::%s', source, kind)
         when kind in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) then format('(%s #>> ''{}'')', source)
         when kind in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) then format('nullif(%s #>> ''{}'', '''')::numeric::%s', source, kind)
         else format('nullif(%s #>> ''{}'', '''')::%s', source, kind)
     end;
-end;
+end
+$$;
 
 -- ── conditions ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -260,12 +272,16 @@ $$;
 
 -- The type that holds these JSON values: numeric, boolean, text, or jsonb; NULL where all are null.
 create function workflow_data_kind(rows jsonb, key text) returns text
-    immutable language sql
-begin atomic
-    select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
-        when bool_and(t = 'boolean') then 'boolean' else 'text' end
-    from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0;
-end;
+    immutable language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select case when bool_or(t in ('object', 'array')) then 'jsonb' when bool_and(t = 'number') then 'numeric'
+            when bool_and(t = 'boolean') then 'boolean' else 'text' end
+        from (select jsonb_typeof(r -> key) as t from jsonb_array_elements(rows) r) v where t is not null and t <> 'null' having count(*) > 0
+    );
+end
+$$;
 
 -- A table nobody declared: its columns are the names of what is saved, with a key of its own.
 create function workflow_data_make(place text, name text, rows jsonb) returns oid
@@ -442,14 +458,16 @@ begin
 end
 $$;
 
--- The SQL that adds rows with these columns ($1: an array of them) and answers with their ids.
-create function workflow_data_insert(place text, name text, tab oid, keys text[], replaces boolean) returns text
+-- The SQL that adds rows with these columns ($1: an array of them) and answers with their ids. One row has a statement
+-- of its own, which takes half as long to plan.
+create function workflow_data_insert(place text, name text, tab oid, keys text[], replaces boolean, one boolean) returns text
     stable language plpgsql set search_path from current
 as $$
 declare
     primary_keys text[];
     key text;
     found record;
+    names text[] := '{}';
     inputs text[] := '{}';
     conflict text := '';
     id constant text := coalesce((workflow_data_column(tab, 'id')).name, '');
@@ -459,14 +477,20 @@ begin
         if found.name is null then
             perform workflow_data_refuse_column(tab, key);
         end if;
-        inputs := inputs || workflow_data_input(found.kind, format('(r -> %L)', key));
+        names := names || found.name;
+        inputs := inputs || workflow_data_input(found.kind, format(case when one then '($1 -> 0 -> %L)' else '(r -> %L)' end, key));
     end loop;
-    keys := array(select (workflow_data_column(tab, k)).name from unnest(keys) with ordinality e(k, n) order by n);
+    keys := names;
     select array_agg(a.attname::text) into primary_keys from pg_index i join pg_attribute a on a.attrelid = tab and a.attnum = any(i.indkey)
     where i.indrelid = tab and i.indisprimary;
     if replaces and primary_keys <@ keys then
         conflict := format(' on conflict (%s) do update set %s', (select string_agg(quote_ident(k), ', ') from unnest(primary_keys) k),
             (select string_agg(format('%I = excluded.%I', k, k), ', ') from unnest(keys) k where not k = any(primary_keys) or keys <@ primary_keys));
+    end if;
+    if one then
+        return format('insert into %I.%I as t (%s) values (%s)%s returning jsonb_build_array(%s)', place, name,
+            (select string_agg(quote_ident(k), ', ' order by n) from unnest(keys) with ordinality e(k, n)), array_to_string(inputs, ', '), conflict,
+            case when id = '' then 'null::text' else 't.' || quote_ident(id) end);
     end if;
     return format('with added as (insert into %I.%I as t (%s) select %s from jsonb_array_elements($1) with ordinality e(r, n) order by n%s returning %s as id)
         select coalesce(jsonb_agg(to_jsonb(id)), ''[]'') from added', place, name,
@@ -499,11 +523,15 @@ $$;
 -- The role that data keywords run as: the configured one, else the one of `migrate --roles`; NULL where this session
 -- may not become it, and so runs them as itself.
 create function workflow_data_role(wanted text) returns text
-    stable language sql
-begin atomic
-    select r.rolname from pg_roles r
-    where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member');
-end;
+    stable language plpgsql set search_path from current
+as $$
+begin
+    return (
+        select r.rolname from pg_roles r
+        where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member')
+    );
+end
+$$;
 
 -- What was made before the role was there, or by somebody else, is opened to it.
 create function workflow_data_open(place text, tab oid, role_name text) returns void
@@ -631,7 +659,7 @@ begin
             perform set_config('role', before, true);
         end if;
         if changed = 0 then
-            change := workflow_data_insert(place, name, tab, array(select k from jsonb_object_keys(entry) k order by k), false);
+            change := workflow_data_insert(place, name, tab, array(select k from jsonb_object_keys(entry) k order by k), false, true);
             perform set_config('role', coalesce(role_name, before), true);
             execute change using jsonb_build_array(entry);
             perform set_config('role', before, true);
@@ -643,12 +671,21 @@ $$;
 
 -- Rows that go into a table which was made of what is saved: a name that has only NULLs is no column yet.
 create function workflow_data_known(tab oid, rows jsonb) returns jsonb
-    stable language sql
-begin atomic
-    select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
-        where (workflow_data_column(tab, k)).name is not null and (k <> 'id' or v <> 'null')) order by n)
-    from jsonb_array_elements(rows) with ordinality e(r, n);
-end;
+    stable language plpgsql set search_path from current
+as $$
+declare
+    known constant text[] := array(
+        select k from (select distinct k from jsonb_array_elements(rows) r, jsonb_object_keys(r) k) keys
+        where (workflow_data_column(tab, k)).name is not null
+    );
+begin
+    return (
+        select jsonb_agg((select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(r) e(k, v)
+            where k = any (known) and (k <> 'id' or v <> 'null')) order by n)
+        from jsonb_array_elements(rows) with ordinality e(r, n)
+    );
+end
+$$;
 
 -- SAVE and INSERT: rows with the same columns go in one statement. Answers with the ids.
 create function workflow_data_save(place text, name text, tab oid, rows jsonb, replaces boolean, role_name text) returns jsonb
@@ -667,14 +704,14 @@ begin
         ) each_row group by keys order by min(n)
     loop
         if cardinality(batch.keys) > 0 then
-            statement := workflow_data_insert(place, name, tab, batch.keys, replaces);
+            statement := workflow_data_insert(place, name, tab, batch.keys, replaces, jsonb_array_length(batch.entries) = 1);
         else
             statement := format('with added as (insert into %I.%I default values returning id) select jsonb_agg(to_jsonb(id)) from added', place, name);
         end if;
         perform set_config('role', coalesce(role_name, before), true);
         execute statement into added using batch.entries;
         perform set_config('role', before, true);
-        ids := ids || added;
+        ids := ids || coalesce(added, '[]');
     end loop;
     perform workflow_data_count_on(place, name, rows);
     return ids;
@@ -743,7 +780,7 @@ end
 $$;
 
 create function workflow_data(bot uuid, verb text, asked jsonb, manner jsonb) returns json
-    volatile language plpgsql set search_path from current set timezone = 'UTC' set datestyle = 'ISO, DMY'
+    volatile language plpgsql set search_path from current set timezone = 'UTC' set datestyle = 'ISO, DMY' set enable_seqscan = on
 as $$
 declare
     place constant text := workflow_data_schema(coalesce(bot, '00000000-0000-0000-0000-000000000000'), manner ->> 'prefix');

@@ -1,6 +1,6 @@
 -- Keeps true: all of a turn or nothing of it. Nothing, if the revision moved, the partition is another's, the execution
 -- may not run, or a message it heard is gone. Should it go in this very moment: an error, 40001, and nothing written.
--- Whoever takes the replies is told of them once, when they are there.
+-- Whoever takes the replies is told of them once, when they are there. (The usual schema's channel is written out: it counts.)
 with moved as (
     update workflow_executions e
     set state_json = $4, current_step = $5, status = $6, wait_kind = $7, wake_at = $8, problem = $9, turn = $10,

@@ -51,7 +51,7 @@ with heard as materialized (
 select case when (select count(*) from moved) < cardinality($2::uuid[]) then array(select moved.place from moved) end as places,
     (
         select count(*) from (
-            select pg_notify(case current_schema() when 'public' then 'workflow_replies' else workflow_channel('replies') end, s.session_id::text)
+            select pg_notify(workflow_channel('replies'), s.session_id::text)
             from (select distinct said.session_id from said where said.session_id is not null) s
         ) rung
     ) as sessions

@@ -4,7 +4,8 @@
 --
 -- A walk through the index of each partition, four rows a step: from there to the next session, or to the next lane once
 -- four messages of this one can be heard. So a session costs a step, and a lane two, however long they are.
--- There is always a row: cut says whether something was passed by.
+-- There is always a row: cut says whether a session has more, or the limit was reached. A lane may have more besides,
+-- where something of it was found.
 with recursive walk as (
     select p.number as partition, -1 as lane, '00000000-0000-0000-0000-000000000000'::uuid as session_id,
         0::bigint as id, null::uuid as hearer, 4::bigint as n, 0::bigint as of_session, 0::bigint as of_lane
@@ -50,10 +51,11 @@ found as (
 passed as (
     select exists (
         select from walk w
-        where w.n = 4 and w.lane >= 0 and (w.of_lane >= 4 or w.lane = any ($7) or w.lane = any ($5) or (
-            select o.id from workflow_messages o
-            where o.partition = w.partition and o.lane = w.lane and o.session_id = w.session_id and o.id > w.id limit 1
-        ) is not null)
+        where w.n = 4 and w.lane >= 0 and w.lane <> all ($7) and (
+            select o.session_id from workflow_messages o
+            where o.partition = w.partition and (o.lane, o.session_id, o.id) > (w.lane, w.session_id, w.id)
+            order by o.lane, o.session_id, o.id limit 1
+        ) = w.session_id
     ) or (select count(*) from found) >= $3 as by
 )
 select f.id, f.session_id, f.hearer as execution_id, f.content, f.attachments, f.prompt_id, f.created_at,
@@ -62,11 +64,11 @@ from passed
 left join (
     select m.*, w.hearer, w.place
     from found w
-    cross join lateral (select x.* from workflow_messages x where x.id = w.id limit 1) m
+    cross join lateral (select x.* from workflow_messages x where x.id = w.id order by x.id limit 1) m
     -- The same session may be in several lanes, when its script changed: the older lane's messages come first.
     where (
         select o.id from workflow_messages o
-        where o.session_id = m.session_id and o.id < m.id and o.lane <> m.lane
+        where (o.session_id, o.id) >= (m.session_id, 0) and (o.session_id, o.id) < (m.session_id, m.id) and o.lane <> m.lane
             and o.id not in (select h from unnest($2::bigint[]) h)
             and coalesce(o.execution_id, (
                 select x.id from workflow_executions x

@@ -147,6 +147,13 @@ def test_in_a_crowd_a_lane_with_enough_in_hand_is_left_out_until_the_crowd_is_ov
     held.let_go([0])
     assert list(crowd.care(short=False).left_out) == []
     assert list(crowd.care(short=True).left_out) == [7]  # the last room is for who has little
+    held.let_go(list(held.ids))
+    assert crowd.unsettled  # looked through in parts
+    assert not crowd.care(short=True).left_out
+    crowd.learn([message(1)], more=True)
+    assert crowd.crowded and not crowd.unsettled
+    held.add(message(1))
+    assert crowd.unsettled  # something may be behind it
     crowd.learn([message(1)], more=False)
     assert not crowd.crowded and not crowd.unsettled and not crowd.care(short=False).thick
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 
 from daemon.bell import Bell
-from daemon.rows import PendingMessage
 from tests.daemon.conversing import Chat, chatting, fetch, settings_of, until
 from tests.daemon.faulty_wire import wire_to
 
@@ -151,24 +149,6 @@ async def test_a_bell_is_never_missed() -> None:
     await asyncio.sleep(0)
     bell.ring()
     assert await waiting
-
-
-async def test_an_actor_sleeps_until_its_mailbox_has_something_and_ends_when_told(database: str) -> None:
-    async with chatting(database) as chat:
-        session, execution = await chat.start("echo.bas")
-        supervisor = chat.daemon.supervisor
-        actor = supervisor._actors[execution]
-        assert actor.idle and actor.mailbox.empty and not supervisor.busy
-        actor.poke()  # for nothing
-        assert actor.idle
-        assert await chat.say(session, "one") == ["you said one"]
-        assert actor.idle and supervisor._actors[execution] is actor
-        actor.stop()
-        assert not actor.idle and execution not in supervisor.present
-        assert not actor.mailbox.put(
-            PendingMessage(1, session, execution, "late", None, None, *2 * (datetime.now(UTC),))
-        )
-        assert await chat.say(session, "two") == ["you said two"]
 
 
 async def test_f2_a_start_that_is_told_together_with_a_message_is_not_overlooked(database: str) -> None:

@@ -218,6 +218,23 @@ def test_checkpoint_that_cannot_be_read_says_so(text: str) -> None:
         decode_state(text)
 
 
+_ASKED = '"kind":"message","prompt_id":"1.1","type":"text","prompt":"Age?","choices":[],"tries_left":3'
+
+
+@pytest.mark.parametrize("rest", ["", ',"deadline":null,"secret":false'], ids=["version 2", "version 1"])
+def test_a_question_without_deadline_and_secret_is_read_with_and_without_their_keys(rest: str) -> None:
+    version = 1 if rest else 2
+    text = f'{{"version":{version},"variables":{{}},"step_index":1,"procedure":"p.bas","wait":{{{_ASKED}{rest}}},"asked":1}}'
+    state = decode_state(text)
+    assert state.wait == ForMessage("1.1", prompt="Age?", tries_left=3)
+    assert encode_state(state) == text.replace(rest, "").replace('"version":1', '"version":2')
+
+
+def test_checkpoint_of_a_plain_question_is_small() -> None:
+    plan = plan_of("HEAR x")
+    assert len(encode_state(advance(plan, begin(plan), MOMENT, Policy()).state)) < 180
+
+
 def test_newer_checkpoint_is_left_to_a_newer_engine() -> None:
     with pytest.raises(UnreadableCheckpoint) as caught:
         decode_state('{"version": 99, "variables": {}, "step_index": 1}')

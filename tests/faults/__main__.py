@@ -77,6 +77,14 @@ def requests(given: argparse.Namespace) -> int:
         return 0
 
 
+def flood(given: argparse.Namespace) -> int:
+    """Flood, and see how long somebody else waits."""
+    with own_server(given.postgres_bin) as (postgres, folder):
+        say(f"{given.messages} messages a flood, seed {given.seed}, PostgreSQL {postgres.version}")
+        asyncio.run(run_floods(postgres.dsn, folder, given.messages, given.seconds, given.seed, say))
+        return 0
+
+
 def daemons(given: argparse.Namespace) -> int:
     """Add, stop, kill and pause daemons."""
     with own_server(given.postgres_bin) as (postgres, folder):
@@ -91,14 +99,6 @@ def daemons(given: argparse.Namespace) -> int:
             say(f"from a {what} until all partitions are owned by others: median {median(seconds or [0.0]):.2f} s, "
                 f"longest {max(seconds, default=0.0):.2f} s of {len(seconds)}")  # fmt: skip
         return _conclude(tuple(result.violations), given.seed, result.logged)
-
-
-def flood(given: argparse.Namespace) -> int:
-    """Flood, and see how long somebody else waits."""
-    with own_server(given.postgres_bin) as (postgres, folder):
-        say(f"{given.messages} messages a flood, seed {given.seed}, PostgreSQL {postgres.version}")
-        asyncio.run(run_floods(postgres.dsn, folder, given.messages, given.seconds, given.seed, say))
-        return 0
 
 
 def every_step(given: argparse.Namespace) -> int:
@@ -152,12 +152,6 @@ def main() -> int:
     asking.add_argument("--kills", type=int, default=100, help="how often (100)")
     asking.add_argument("--park", action="store_true", help="what is in doubt waits for the operator")
     asking.set_defaults(run=requests, conversations=300)
-    sharing = commands.add_parser(
-        "daemons", parents=[common], help="add, stop, kill and pause daemons that share the conversations"
-    )
-    sharing.add_argument("--daemons", type=int, default=2, help="how many there are, but for events (2)")
-    sharing.add_argument("--events", type=int, default=40, help="how many daemons are added, stopped, … (40)")
-    sharing.set_defaults(run=daemons)
     flooding = commands.add_parser("flood", help="how long somebody waits while a session, a bot or a script floods")
     flooding.add_argument("--messages", type=int, default=50_000, help="of each flood (50000)")
     flooding.add_argument(
@@ -166,6 +160,13 @@ def main() -> int:
     flooding.add_argument("--seed", default="1", help="repeats a run's choices")
     flooding.add_argument("--postgres-bin", type=Path, help="a folder of PostgreSQL programs; default: the embedded")
     flooding.set_defaults(run=flood)
+
+    sharing = commands.add_parser(
+        "daemons", parents=[common], help="add, stop, kill and pause daemons that share the conversations"
+    )
+    sharing.add_argument("--daemons", type=int, default=2, help="how many there are, but for events (2)")
+    sharing.add_argument("--events", type=int, default=40, help="how many daemons are added, stopped, … (40)")
+    sharing.set_defaults(run=daemons)
     stepping = commands.add_parser("every-step", help="kill inside every turn of a conversation, at every place")
     stepping.add_argument("--seed", default="1", help="chooses the conversation")
     stepping.add_argument("--plain", action="store_true", help="a conversation as short as can be")

@@ -1,0 +1,2 @@
+-- Keeps true: a turn finds the month it belongs to.
+select workflow_make_history()

@@ -1,0 +1,45 @@
+"""Who has an actor: asleep, told to end, dropped with the supervisor that held it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from daemon.actor import Actor
+from daemon.rows import PendingMessage
+from tests.daemon.conversing import chatting, until
+
+
+async def test_an_actor_sleeps_until_its_mailbox_has_something_and_ends_when_told(database: str) -> None:
+    async with chatting(database) as chat:
+        session, execution = await chat.start("echo.bas")
+        supervisor = chat.daemon.supervisor
+        actor = supervisor._actors[execution]
+        assert actor.idle and actor.mailbox.empty and not supervisor.busy
+        actor.poke()  # for nothing
+        assert actor.idle
+        assert await chat.say(session, "one") == ["you said one"]
+        assert actor.idle and supervisor._actors[execution] is actor
+        actor.stop()
+        assert not actor.idle and execution not in supervisor.present
+        assert not actor.mailbox.put(
+            PendingMessage(1, session, execution, "late", None, None, *2 * (datetime.now(UTC),))
+        )
+        assert await chat.say(session, "two") == ["you said two"]
+
+
+async def test_f7_conversations_go_on_when_the_supervisor_had_to_start_anew(database: str) -> None:
+    async with chatting(database, limits__idle_seconds_max=0.4) as chat:
+        supervisor = chat.daemon.supervisor
+        passivate_idle, dropped = supervisor._passivate_idle, list[Actor]()
+
+        def fail() -> None:
+            dropped.extend(supervisor._actors.values())
+            if dropped:
+                supervisor._passivate_idle = passivate_idle  # type: ignore[method-assign]
+                raise ZeroDivisionError("a mistake of ours")
+
+        supervisor._passivate_idle = fail  # type: ignore[method-assign]
+        session, _ = await chat.start("echo.bas")
+        await until(lambda: bool(dropped) and dropped[0]._dropped)
+        dropped[0].resume()  # an outcome on its way
+        assert await chat.say(session, "still there") == ["you said still there"]
