@@ -18,12 +18,13 @@ from typing import Any
 import asyncpg
 
 from tests.faults.arena import END_SECONDS_MAX, Run, prepare, wait_for_scripts
+from tests.faults.conversation import plan
 from tests.faults.service import POLL_SECONDS, Service
 from tests.faults.verdict import judge
 
 LEASE_SECONDS = 10.0  # as it is where nobody has configured it
 RUNNING_SECONDS = 0.3  # so long after somebody has said something comes the next event, at most
-SPEAK_SECONDS_MAX = 60.0  # somebody says something within that, whatever has happened
+SPEAK_SECONDS_MAX = 90.0  # somebody says something within that, whatever has happened
 WATCH_SECONDS = 0.05
 ADD = 0.7  # how likely the next event is a new daemon where one is missing
 
@@ -163,6 +164,7 @@ class Fleet:
 
 async def run_daemons(run: Run, folder: Path, daemons: int, events: int, *, daemon: dict[str, object]) -> Shared:
     """Hold the conversations with so many daemons, have events happen to them, and judge."""
+    plan()  # takes seconds of CPU, in which nobody here would notice anything
     await prepare(run.dsn)
     keeper = await asyncpg.connect(run.dsn)
     fleet = Fleet(run, folder, keeper, daemon)

@@ -17,7 +17,6 @@ from daemon.statements import Migration, migrations
 VERSION = "9.9.9"
 TEXT = """
 alter table workflow_executions add column of_the_future integer;
-alter table workflow_messages add column of_the_future text;
 create table workflow_future (id integer primary key);
 """
 
