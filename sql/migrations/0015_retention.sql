@@ -465,10 +465,10 @@ declare
     events uuid[];
 begin
     select array_agg(p.id order by p.id) into page from (
-        select m.id, m.created_at from workflow_messages m where m.id > after_id order by m.id limit at_most
+        select m.id, m.created_at from workflow_messages m where m.id + 0 > after_id order by m.id + 0 limit at_most
     ) p where p.created_at < horizon;
     select array_agg(m.id) into past from workflow_messages m
-    where m.id = any (page) and not exists (
+    where m.id + 0 = any (page) and not exists (
         select from workflow_executions e
         where e.session_id = m.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
             and (m.execution_id is null or e.id = m.execution_id)
@@ -480,7 +480,7 @@ begin
         limit case when really then at_most end
     ) v;
     if really then
-        delete from workflow_messages m where m.id = any (past);
+        delete from workflow_messages m where m.id + 0 = any (past);
         delete from workflow_events v where v.id = any (events) and v.stage = 'early' and not v.processed;
     elsif after <> '' then
         events := '{}';  -- counted once

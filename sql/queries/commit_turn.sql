@@ -7,12 +7,12 @@ with moved as (
         revision = e.revision + 1, updated_at = workflow_now(),
         ended_at = case when $6 in ('completed', 'failed', 'cancelled', 'lost') then workflow_now() end
     from workflow_partitions p
-    where e.id = $1 and e.revision = $2 and e.status in ('running', 'waiting') and e.plan_hash is not null
+    where e.id = $1 and e.revision = $2 and case when e.status in ('running', 'waiting') then true end and e.plan_hash is not null
         and p.number = e.partition and p.owner = $3
-        and (select count(*) from workflow_messages m where m.id = any ($12::bigint[])) = cardinality($12::bigint[])
+        and (select count(*) from workflow_messages m where m.id + 0 = any ($12::bigint[])) = cardinality($12::bigint[])
     returning e.id, e.session_id, p.epoch
 ), consumed as (
-    delete from workflow_messages m using moved where m.id = any ($12::bigint[])
+    delete from workflow_messages m using moved where m.id + 0 = any ($12::bigint[])
     returning m.id
 ), said as (
     insert into workflow_replies (session_id, execution_id, turn, position, content, suggestions, recipient, created_at)

@@ -64,7 +64,7 @@ from passed
 left join (
     select m.*, w.hearer, w.place
     from found w
-    cross join lateral (select x.* from workflow_messages x where x.id = w.id order by x.id limit 1) m
+    cross join lateral (select x.* from workflow_messages x where x.id + 0 = w.id limit 1) m
     -- The same session may be in several lanes, when its script changed: the older lane's messages come first.
     where (
         select o.id from workflow_messages o
