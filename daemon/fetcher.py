@@ -68,7 +68,7 @@ class Fetcher:
         self._sweep_seconds = sweep_seconds
         self._pressure = pressure
         self._crowd = Crowd(supervisor.hand, random)
-        self._took = 0.0
+        self._took = self._fetched = 0.0
         self._trouble = Backoff(0.02, 5.0, random)
         self._window = _Window(0.0)
         self._falling = FALLING_SECONDS_FIRST
@@ -157,21 +157,23 @@ class Fetcher:
                 if not (taken if fair else more):  # a fair look that found something may have left some of its lanes
                     return total
                 if fair:
-                    await asyncio.sleep(self._pause)
+                    await asyncio.sleep(max(0.0, self._pause))
         finally:
             self.looking = False
 
     @property
     def _pause(self) -> float:
-        """How long to wait after a look, so that looking takes half of a connection's time at most."""
-        return min(self._took, PAUSE_SECONDS_MAX)
+        """How long to wait after a look, so that looking takes half of a connection's time at most: what was found has
+        been handed out meanwhile, which counts."""
+        return min(self._took - (perf_counter() - self._fetched), PAUSE_SECONDS_MAX)
 
     async def _fetch(self, partitions: frozenset[int] | None) -> tuple[list[PendingMessage], bool]:
         """Fetch what there is; and say whether there may be more."""
         begun = perf_counter()
         limit = min(self._batch_max, self._pressure.room)
         messages = await self._store.fetch_messages(self._supervisor.held, limit, partitions)
-        self._took = perf_counter() - begun
+        self._fetched = perf_counter()
+        self._took = self._fetched - begun
         return messages, len(messages) >= limit
 
     async def _fetch_fairly(self, partitions: frozenset[int] | None) -> tuple[list[PendingMessage], bool]:
@@ -181,7 +183,8 @@ class Fetcher:
         care = self._crowd.care(short=10 * room <= self._pressure.messages_max)
         limit = min(self._batch_max, room, LOOK_MESSAGES)
         found, cut = await self._store.fetch_fairly(self._supervisor.held, limit, partitions, care)
-        self._took = perf_counter() - begun
+        self._fetched = perf_counter()
+        self._took = self._fetched - begun
         return found, cut or bool(care.thick or care.left_out)
 
     def _judge(self, messages: list[PendingMessage]) -> None:
