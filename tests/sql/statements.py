@@ -19,6 +19,7 @@ HOT = {
     "delete_ended_requests": "cleaning up, every hour",
     "doze": "each time a daemon falls asleep",
     "end_chore": "retention",
+    "fetch_fairly": "each look for messages in a crowd",
     "fetch_due": "each look at what is due",
     "fetch_messages": "each look for messages",
     "fetch_schedules": "each look at schedules",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -78,6 +79,36 @@ async def test_hot_statements_never_read_a_whole_table(database: str, connection
     for name, statement in inside.items():
         text = await connection.fetchval("explain (format json) " + statement, session)
         assert list(scans(json.loads(text)[0]["Plan"])) == [], name
+    await close_store(store)
+
+
+async def test_commits_go_by_key_also_where_the_planner_has_seen_hardly_a_row(
+    database: str, connection: Connection
+) -> None:
+    """Statistics of a quiet moment are those of a busy one until the next analyze: an index that is as short as the
+    key's by then is as long as the table soon after."""
+    store = await open_store(database)
+    await deploy(store)
+    await connection.execute(LARGE + "update workflow_executions set status = 'completed' where status = 'waiting';")
+    ids = [row[0] for row in await connection.fetch("select id from workflow_executions limit 64")]
+    loaded = await store.load_executions(ids)
+    for tidied in ("delete from workflow_messages", "vacuum", "analyze"):
+        await connection.execute(tidied)
+    turns = [turn_of(one, consumed=(number,)) for number, one in enumerate(loaded, 1)]
+    await connection.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan")
+    for few in (
+        "",
+        "delete from workflow_turns; delete from workflow_replies; delete from workflow_executions; analyze",
+    ):
+        await connection.execute(few)
+        for name, arguments in {
+            "commit_turn": arguments_of_turn(turns[0], "d1"),
+            "commit_turns": columns_of_turns(turns, "d1"),
+        }.items():
+            text = await connection.fetchval("explain (format json) " + query(name), *arguments)
+            assert "workflow_executions_pkey" in text and "workflow_messages_id" in text
+            others = set(re.findall(r'"Index Name": "([^"]+)"', text))
+            assert others <= {"workflow_executions_pkey", "workflow_messages_id", "workflow_partitions_pkey"}, name
     await close_store(store)
 
 
