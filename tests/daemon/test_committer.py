@@ -216,7 +216,7 @@ async def test_f52_slow_questions_delay_nobody_else(database: str) -> None:
 async def test_f34_a_cancelled_daemon_leaves_nothing_open(database: str) -> None:
     """Cut off at every await in turn: no transaction stays open, and the next daemon goes on."""
     await execute(database, CREATE)
-    rounds, session = 12, uuid4()
+    rounds, session = 8, uuid4()
     for n in range(rounds):
         with_daemon = asyncio.create_task(one_daemon(database, session, n))
         for _ in range(40 * (n + 1)):

@@ -33,6 +33,9 @@ BOUNDS: dict[str, float] = {
     "supervisor._loading._plans._plans": 500,
     "committer._pending": ACTORS_MAX,  # an actor has one turn on its way
     "partitions.owned": 256,
+    "partitions._epochs": 256,
+    "listener.beds": 256,
+    "fetcher._window.conversations": 2_000,  # as many as a look finds
     "scheduler._pace._under_way": 256,
     "requests._attempts": 5_000,  # requests.in_flight_max
     "requests._begun": 5_000,

@@ -195,14 +195,14 @@ async def test_an_attempt_does_not_take_for_ever(database: str) -> None:
 
 async def test_a_request_that_nobody_waits_for_any_more_is_let_go(database: str) -> None:
     performer = Told(never)
-    script = ASK.replace("where", "where TIMEOUT 10 SECONDS")
+    script = ASK.replace("where", "where TIMEOUT 1 SECONDS")
     async with chatting(database, {"a.bas": script}, performers=[performer]) as chat:
         [(_, cancelled), (session, _)] = await begin(chat, 2)
         await until(lambda: performer.under_way == 2)
         await chat.operators.cancel(cancelled)
         chat.daemon.look()
         await until(lambda: performer.under_way == 1)
-        await chat.later(11)
+        await chat.later(2)
         [said] = await chat.said(session)
         assert said.startswith("no: nobody answered SEND FILE")
         assert performer.under_way == 0

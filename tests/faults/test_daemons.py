@@ -20,8 +20,8 @@ async def test_f12_f13_no_turn_is_lost_or_doubled_while_daemons_come_and_go(
     empty_database: str, tmp_path: Path, rng: Random
 ) -> None:
     seed = str(rng.random())
-    run = make_run(empty_database, tmp_path, 10, seed, daemon=LEASE)
-    result = await run_daemons(run, tmp_path, 2, 4, daemon=LEASE)
+    run = make_run(empty_database, tmp_path, 6, seed, daemon=LEASE)
+    result = await run_daemons(run, tmp_path, 2, 3, daemon=LEASE)
     assert not result.violations, f"seed {seed}\n" + "\n".join(result.violations)
 
 
@@ -29,6 +29,6 @@ async def test_f45_a_new_version_is_deployed_while_conversations_go_on(
     empty_database: str, tmp_path: Path, rng: Random
 ) -> None:
     seed = str(rng.random())
-    run = make_run(empty_database, tmp_path, 8, seed, daemon=LEASE)
+    run = make_run(empty_database, tmp_path, 5, seed, daemon=LEASE)
     violations = await run_rolling(run, tmp_path, LEASE)
     assert not violations, f"seed {seed}\n" + "\n".join(violations)

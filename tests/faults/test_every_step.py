@@ -19,10 +19,8 @@ COMMITS = (
     Stop("message", Way.DONE),
     Stop("checkpoint", Way.OVERTAKEN),
     Stop("checkpoint", Way.AFTER),
-    Stop("history", Way.UNDONE),
-    Stop("history", Way.OVERTAKEN),
 )
-QUESTIONS = (Stop("variable", Way.DONE), Stop("ticket", Way.OVERTAKEN), Stop("variable", Way.UNDONE))
+QUESTIONS = (Stop("variable", Way.DONE), Stop("ticket", Way.OVERTAKEN))
 
 
 @pytest.mark.parametrize("stops", [COMMITS, QUESTIONS], ids=["commits", "questions"])
@@ -32,4 +30,4 @@ async def test_f31_killed_inside_every_turn(
     run = make_run(empty_database, tmp_path, 1, str(rng.random()), plain=True)
     result = await run_every_step(run, stops)
     assert not result.violations, "\n".join(result.violations)
-    assert len(result.kills) >= (6 if stops is COMMITS else 2), result.kills
+    assert len(result.kills) >= (4 if stops is COMMITS else 1), result.kills

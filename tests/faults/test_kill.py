@@ -14,8 +14,8 @@ from tests.faults.verdict import judge
 
 pytestmark = pytest.mark.timeout(300)  # processes are started again and again: on a busy machine that takes time
 
-CONVERSATIONS = 14
-KILLS = 4
+CONVERSATIONS = 8
+KILLS = 3
 # Each breaks one promise; the verdict must see every one of them.
 SPOILED = {
     "transcript": "update workflow_replies set content = 'Welcome!' where content = 'Welcome.'",
