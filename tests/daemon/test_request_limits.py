@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
 from daemon.bell import Bell
 from daemon.metrics import create_metrics
+from daemon.request_answers import ANSWER_BYTES_MAX, Answers
 from daemon.request_limits import Limits
 from daemon.requests import Requests
 from daemon.settings_world import Requests as RequestSettings
+from daemon.store_requests import Answer, RequestStore
 
 BOT, OTHER = UUID(int=1), UUID(int=2)
 
@@ -139,3 +141,15 @@ def test_f35_pauses_grow_within_bounds_however_many_attempts_there_were() -> Non
     assert requests._pause(1, 10.0**12) == 86_400.0, "but not for ever"
     for nonsense in (0.0, -5.0, float("nan")):
         assert requests._pause(1, nonsense) <= 1.0
+
+
+def test_answers_that_wait_to_be_stored_are_bounded_and_stored_in_portions() -> None:
+    answers = Answers(
+        cast(RequestStore, None), create_metrics(), Random(1), RequestSettings(), lambda *_: None, lambda: None
+    )
+    large = b"x" * ANSWER_BYTES_MAX
+    for number in range(5):
+        assert not answers.full
+        answers.add(Answer(UUID(int=number), 1, "done", result_json=large))
+    assert answers.full
+    assert [len(answers._next_batch()) for _ in range(5)] == [1] * 5 and not answers.full
