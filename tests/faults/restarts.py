@@ -61,8 +61,9 @@ async def run_restarts(run: Run, postgres: Running, restarts: int) -> Restarted:
         pid = run.service.pid
         async with run.bots.holding() as everyone:
             for number in range(1, restarts + 1):
-                run.bots.pace.give(-(-run.answers // (restarts + 1)))
-                await _fault(run, postgres, everyone, result)
+                half = -(-run.answers // (restarts + 1)) // 2
+                run.bots.pace.give(half)
+                await _fault(run, postgres, everyone, result, half)
                 run.say(f"{number} faults, {run.bots.said} of {run.answers} messages, {run.bots.replies} replies")
             await run.end(everyone)
         meter.best = 0.0
@@ -84,7 +85,8 @@ async def run_restarts(run: Run, postgres: Running, restarts: int) -> Restarted:
     return result
 
 
-async def _fault(run: Run, postgres: Running, everyone: asyncio.Task[None], result: Restarted) -> None:
+async def _fault(run: Run, postgres: Running, everyone: asyncio.Task[None], result: Restarted, afterwards: int) -> None:
+    """Take the server away; `afterwards` messages may be said only when it is back, so that there is something to say."""
     await asyncio.sleep(run.random.random() * BETWEEN_SECONDS)
     result.backends += await _end_backends(run)
     await asyncio.sleep(run.random.random() * BETWEEN_SECONDS)
@@ -96,6 +98,7 @@ async def _fault(run: Run, postgres: Running, everyone: asyncio.Task[None], resu
         postgres.stop()
     await asyncio.sleep(run.random.random() * AWAY_SECONDS)
     postgres.start()
+    run.bots.pace.give(afterwards)
     started = monotonic()
     spoken = asyncio.create_task(run.bots.spoken_since(datetime.now(UTC)))
     done, _ = await asyncio.wait((spoken, everyone), timeout=BACK_SECONDS_MAX, return_when=asyncio.FIRST_COMPLETED)

@@ -13,7 +13,7 @@ from tests.faults.restarts import run_restarts
 
 pytestmark = pytest.mark.timeout(300)  # processes are started again and again: on a busy machine that takes time
 
-CONVERSATIONS = 8
+CONVERSATIONS = 10
 RESTARTS = 3
 
 
