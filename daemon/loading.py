@@ -35,9 +35,13 @@ class Loading:
         self._metrics = metrics
         self._random = random
 
-    async def load(self, ids: Sequence[UUID], present: Collection[UUID]) -> list[Standing]:
-        """Return where those of the executions stand that may run here; `present` are those in memory already."""
+    async def load(self, ids: Sequence[UUID], present: Collection[UUID]) -> tuple[list[Standing], set[UUID]]:
+        """Return where those of the executions stand that may run here, and which ones run no more, here or at all.
+
+        `present` are those in memory already. What is in neither is put aside, or a newer daemon's.
+        """
         rows = await self._store.load_executions(ids)
+        ended = set(ids).difference([row.id for row in rows if row.status in ("running", "waiting")])
         plans = await self._plans.load({row.plan_hash for row in rows})
         if any(row.mode == "direct" and row.turn > 0 for row in rows):
             # Its state was in the memory of an actor that is gone; whoever looks at the row shall see it.
@@ -49,7 +53,7 @@ class Loading:
                 standing = await self._stand(row, plans[row.plan_hash], given.get(row.bot_id, {}))
                 if standing is not None:
                     found.append(standing)
-        return found
+        return found, ended
 
     async def _bot_parameters(self, rows: list[LoadedExecution]) -> dict[UUID | None, dict[str, Value]]:
         """Return, by bot, the variables that the bot server's configuration gives to scripts that begin now."""

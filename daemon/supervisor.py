@@ -232,13 +232,15 @@ class Supervisor:
                 taken += self._put(actor, message)
         if strangers:
             async with self._starting:
-                await self._start([i for i in strangers if i not in self._actors])
+                ended = await self._start([i for i in strangers if i not in self._actors])
                 for execution_id, waiting in strangers.items():
                     if perf_counter() > until:
                         await asyncio.sleep(0)
                         until = perf_counter() + SLICE_SECONDS
                     actor = self._actors.get(execution_id)
-                    if actor is None:
+                    if actor is None and execution_id in ended:
+                        self.wake(None)  # it ended since they were fetched: another of the session may hear them now
+                    elif actor is None:
                         self._pass_over(waiting)
                     else:
                         taken += sum([self._put(actor, message) for message in waiting])
@@ -291,18 +293,21 @@ class Supervisor:
 
     # ── starting ──
 
-    async def _start(self, ids: list[UUID]) -> None:
-        """Start actors for executions that have none, as many as there is room for. Under the lock."""
+    async def _start(self, ids: list[UUID]) -> Collection[UUID]:
+        """Start actors for executions that have none, as many as there is room for; return those that run no more.
+        Under the lock."""
         room = self._make_room(len(ids))
         self.short_of_room = room < len(ids)
         if not room or self._stopping:
-            return
-        for standing in await self._loading.load(ids[:room], self.present):
+            return ()
+        standings, ended = await self._loading.load(ids[:room], self.present)
+        for standing in standings:
             actor = Actor(standing, self._around)
             actor.last_used = monotonic()
             self._actors[actor.id] = actor
             self._metrics.actors_started.inc()
             actor.resume()
+        return ended
 
     def _make_room(self, wanted: int) -> int:
         """Let the least recently used idle actors go; return how many may start, `wanted` at most."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from daemon.actor import Actor
 from daemon.rows import PendingMessage
-from tests.daemon.conversing import chatting, until
+from tests.daemon.conversing import chatting, fetch, until
 
 
 async def test_an_actor_sleeps_until_its_mailbox_has_something_and_ends_when_told(database: str) -> None:
@@ -43,3 +43,17 @@ async def test_f7_conversations_go_on_when_the_supervisor_had_to_start_anew(data
         await until(lambda: bool(dropped) and dropped[0]._dropped)
         dropped[0].resume()  # an outcome on its way
         assert await chat.say(session, "still there") == ["you said still there"]
+
+
+async def test_what_was_fetched_for_a_script_that_ended_is_heard_by_the_one_below_at_once(database: str) -> None:
+    async with chatting(database) as chat:
+        session, below = await chat.start("echo.bas")
+        _, above = await chat.start("ticket.bas", session)
+        assert await chat.say(session, "one") == ["Describe the issue", "Ticket for one"]
+        supervisor = chat.daemon.supervisor
+        await fetch(database, "insert into workflow_messages (session_id, content) values ($1, 'two')", session)
+        assert await chat.until_said(session) == ["you said two"]
+        late = PendingMessage(10**9, session, above, "three", None, None, *2 * (datetime.now(UTC),))
+        assert await supervisor.deliver([late]) == 0  # as though it had been fetched before the script above ended
+        assert late.id not in supervisor.held and supervisor.take_named() is None  # all are looked for again
+        assert await chat.status(below) == "waiting"
