@@ -45,6 +45,7 @@ STORE_SECONDS_MAX = 2.0  # for the last answers of a daemon that stops
 ENDED_HOURS_KEPT = 24
 CLEANING_SECONDS = 3600.0
 POLL_SECONDS = 0.005  # while stopping
+AGAIN_SECONDS = 0.002  # until the next look at what became due during this one
 
 # How the metrics call what a request is once its answer was stored; "cancelled": nobody waited for it any more.
 OUTCOMES: dict[RequestStatus, RequestOutcome] = {
@@ -190,8 +191,10 @@ class Requests:
             while await self._take(tasks):
                 pass
             if monotonic() >= self._next_at:
-                seconds = await self._store.next_due(self._kinds)
-                self._next_at = monotonic() + (self._sweep_seconds if seconds is None else seconds)
+                # A pause may have ended since the last look; where there was no room, room made is what wakes us.
+                seconds = await self._store.next_due(self._kinds, not self._short)
+                pause = self._sweep_seconds if seconds is None else max(seconds, AGAIN_SECONDS)
+                self._next_at = monotonic() + pause
         finally:
             self.looking = False
         waits = [self._next_at - monotonic(), self._swept + self._sweep_seconds - monotonic()]

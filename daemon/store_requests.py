@@ -81,10 +81,13 @@ class RequestStore:
         ids, attempts = [r.id for r in requests], [r.attempt for r in requests]
         await self._pool.execute(query("give_back_requests"), self.owner, ids, attempts, list(lanes))
 
-    async def next_due(self, kinds: Collection[str] | None) -> float | None:
-        """Return the seconds until the next pause between two attempts is over, or None."""
+    async def next_due(self, kinds: Collection[str] | None, due_too: bool) -> float | None:
+        """Return the seconds until the next pause between two attempts is over, or None.
+
+        With `due_too` also those that are over already: 0 or less.
+        """
         wanted = None if kinds is None else list(kinds)
-        seconds: float | None = await self._pool.fetchval(query("next_request"), self.owner, wanted)
+        seconds: float | None = await self._pool.fetchval(query("next_request"), self.owner, wanted, due_too)
         return seconds
 
     async def answer(self, answers: Sequence[Answer], attempts_max: int, in_doubt: str) -> dict[UUID, RequestStatus]:

@@ -1,4 +1,5 @@
--- Keeps true: the database's clock alone says how long there is to sleep. $1 owner, $2 kinds (null: all).
+-- Keeps true: the database's clock alone says how long there is to sleep. $1 owner, $2 kinds (null: all), $3 whether what
+-- is due already counts: it became due since the last look; where there was no room for it, that would be no sleep at all.
 with recursive lanes (kind, lane) as (
     (select r.kind, r.lane from workflow_requests r where r.status = 'pending' order by r.kind, r.lane limit 1)
     union all
@@ -11,7 +12,7 @@ with recursive lanes (kind, lane) as (
 select min(extract(epoch from next.not_before - workflow_now()))::float8
 from lanes l cross join lateral (
     select r.not_before from workflow_requests r
-    where r.status = 'pending' and r.kind = l.kind and r.lane = l.lane and r.not_before > workflow_now()
+    where r.status = 'pending' and r.kind = l.kind and r.lane = l.lane and (r.not_before > workflow_now() or $3)
         and r.partition = any (array(select p.number from workflow_partitions p where p.owner = $1))
     order by r.not_before limit 1
 ) next

@@ -232,7 +232,7 @@ async def arguments(connection: Connection, loaded: list[LoadedExecution]) -> di
         "measure_messages": (1000,),
         "measure_signals": (1000,),
         "next_due": ("d1", ids),
-        "next_request": ("d1", None),
+        "next_request": ("d1", None, True),
         "plan_schedule": (schedule[0], None, None, None, None, None),
         "recover_requests": ("d1", held, [], "repeat"),
         "release_partitions": ("d1", [1, 2]),

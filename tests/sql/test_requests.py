@@ -196,9 +196,11 @@ async def test_many_answers_are_stored_at_once_each_with_its_own_end(
         ("completed", 7, "", ""),
         ("failed", None, "web", "sorry"),
     ]
-    assert await requests.next_due(None) == 5.0 and await requests.next_due(["llm"]) is None
+    assert await requests.next_due(None, True) == 5.0 and await requests.next_due(["llm"], True) is None
     assert await take(requests) == []
     await move_clock(connection, timedelta(seconds=5))
+    # A pause that ended between the last look and this question is over; where there is no room, it is no reason to look.
+    assert await requests.next_due(None, True) == 0.0 and await requests.next_due(None, False) is None
     assert set(await take(requests)) == {made[2], made[3], made[4]}
     again = [Answer(id, 2, "again", error="still", pause_seconds=1.0) for id in made[2:5]]
     assert set((await requests.answer(again, 2, "repeat")).values()) == {"failed"}, "both attempts are used up"
