@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Collection
 from uuid import UUID
 
-SLICE = 16
-UNDER_WAY_FIRST = 32
+SLICE = 32
+UNDER_WAY_FIRST = 64
 SECONDS = 0.01  # a slice may always take this long …
 TIMES_THE_SHORTEST = 1.5  # … or this many times the shortest …
 FORGOTTEN_A_SLICE = 0.02  # … which is forgotten by this share with every slice, because machines change

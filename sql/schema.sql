@@ -149,9 +149,9 @@ create sequence workflow_start_order;
 
 -- A turn changes state_json, current_step, revision, turn and updated_at: none of them is in an index, so
 -- the new version of the row stays on its page (HOT). Room for it is what the fillfactor leaves: with 1 KB of variables, four
--- rows and a new version of two of them.
+-- rows and a new version of one of them.
 alter table workflow_executions set (
-    fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
+    fillfactor = 75, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
 );
 create index workflow_executions_stack on workflow_executions (session_id, start_order desc)
     where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
