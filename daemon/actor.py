@@ -88,7 +88,7 @@ SUSPENSION = _Suspension()
 class Actor:
     """The coroutine of one active execution."""
 
-    __slots__ = ("_around", "_coroutine", "_dropped", "idle", "in_hand", "last_used", "mailbox", "standing")
+    __slots__ = ("_around", "_coroutine", "_dropped", "_lane", "idle", "in_hand", "last_used", "mailbox", "standing")
 
     def __init__(self, standing: Standing, around: Surrounds) -> None:
         self.standing = standing
@@ -98,6 +98,7 @@ class Actor:
         self.in_hand: int | None = None  # the message that its turn is about
         self._around = around
         self._dropped = False
+        self._lane = lane_of(standing.row)
         self._coroutine = self._run()
 
     @property
@@ -207,7 +208,7 @@ class Actor:
         outcome: Outcome
         if type(begun) is Ran:
             ran = begun
-            around.committer.commit(ran.turn, self.resume, lane_of(self.standing.row))
+            around.committer.commit(ran.turn, self.resume, self._lane)
             outcome = await SUSPENSION
         else:
             around.at_length(self, self._finish(running, cue))
@@ -236,7 +237,7 @@ class Actor:
         begun = await running.go_through()
         if isinstance(begun, Asks):
             return await around.asking.run(begun, lambda: self._running(cue))
-        return begun, await around.committer.settle(begun.turn, lane_of(self.standing.row))
+        return begun, await around.committer.settle(begun.turn, self._lane)
 
     def _become(self, cue: Cue, ran: Ran) -> None:
         """Take over what the commit made true."""

@@ -39,16 +39,13 @@ async def open_pool(
     size_min: int = 1,
     size_max: int = 10,
     transaction_idle_seconds_max: float = 0.0,
-    by_index: bool = False,
     **options: Any,
 ) -> Pool:
     """Return a pool whose connections are in the schema, in UTC, and named. `options` go to asyncpg.
 
     A connection is not reset between two uses, which would cost each turn a round trip: our statements leave
     nothing behind in it. A transaction, in which tools run that might, resets its own. The server ends one that
-    says nothing for `transaction_idle_seconds_max`, if that is not 0. With `by_index` no statement reads a whole
-    table that has an index for it: tables that are empty one moment and full the next have no statistics that hold.
-    What scripts ask (tools, data keywords) is planned as usual.
+    says nothing for `transaction_idle_seconds_max`, if that is not 0.
     Raises BadSchemaName besides what connecting raises.
     """
     return await asyncpg.create_pool(
@@ -57,8 +54,7 @@ async def open_pool(
         max_size=size_max,
         reset=_leave,
         server_settings=session_settings(schema)
-        | {"idle_in_transaction_session_timeout": f"{transaction_idle_seconds_max * 1000:.0f}"}
-        | ({"enable_seqscan": "off"} if by_index else {}),
+        | {"idle_in_transaction_session_timeout": f"{transaction_idle_seconds_max * 1000:.0f}"},
         **options,
     )
 

@@ -84,8 +84,8 @@ async def open_connections(settings: Settings, dsn: str, *, wait: bool, random: 
             looking,
             # A daemon that was paused, or whose machine is gone, must not hold a row longer than its lease:
             # whoever takes over would wait for it, and with it a whole batch of other conversations.
-            await pool(WRITERS + OTHERS, by_index=True, transaction_idle_seconds_max=settings.daemon.lease_seconds),
-            await pool(database.pool_max, by_index=True, transaction_idle_seconds_max=settings.daemon.lease_seconds),
+            await pool(WRITERS + OTHERS, transaction_idle_seconds_max=settings.daemon.lease_seconds),
+            await pool(database.pool_max, transaction_idle_seconds_max=settings.daemon.lease_seconds),
             await pool(1),
             await pool(REQUESTING_MAX),
         )

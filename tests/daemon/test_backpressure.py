@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from daemon.rows import Status
+from daemon.rows import PendingMessage, Signal, Status
 from tests.daemon.conversing import ECHO, Chat, chatting, fetch, until
 
 MANY = "insert into workflow_messages (session_id, content) select s, n::text from unnest($1::uuid[]) s, generate_series(1, $2) n"
@@ -37,9 +38,19 @@ async def replies(chat: Chat, other: UUID) -> tuple[list[asyncpg.Record], int]:
 async def test_a_session_s_flood_does_not_delay_another_session(database: str) -> None:
     async with chatting(database, **SMALL) as chat:
         (flood, _), (other, _) = await chat.start("echo.bas"), await chat.start("echo.bas")
+        supervisor = chat.daemon.supervisor
+        pass_over, in_vain = supervisor._pass_over, 0
+
+        def count(messages: Sequence[PendingMessage | Signal]) -> None:
+            nonlocal in_vain
+            in_vain += len(messages)
+            pass_over(messages)
+
+        supervisor._pass_over = count  # type: ignore[method-assign, assignment]
         await both_at_once(database, [flood], 400, other)
         said, place = await replies(chat, other)
         assert place < 200
+        assert in_vain <= 2 * SMALL["limits__message_batch_max"], "the flood is not read to find what is behind it"
         assert [r["content"] for r in said if r["session_id"] == flood] == [f"you said {n}" for n in range(1, 401)]
         assert not await fetch(database, "select from workflow_messages")
 

@@ -29,6 +29,7 @@ BOUNDS: dict[str, float] = {
     "supervisor._passed_over": PASSED_OVER_MAX,
     "supervisor._passed_over_due": PASSED_OVER_MAX,
     "supervisor._named": 256,
+    "supervisor.forgotten": ACTORS_MAX,  # sessions of actors that left since a look began
     "supervisor.events_awaited": EVENTS_AWAITED_MAX,
     "supervisor._loading._plans._plans": 500,
     "committer._pending": ACTORS_MAX,  # an actor has one turn on its way

@@ -57,3 +57,24 @@ async def test_what_was_fetched_for_a_script_that_ended_is_heard_by_the_one_belo
         assert await supervisor.deliver([late]) == 0  # as though it had been fetched before the script above ended
         assert late.id not in supervisor.held and supervisor.take_named() is None  # all are looked for again
         assert await chat.status(below) == "waiting"
+
+
+async def test_what_came_free_during_a_look_is_not_overtaken_by_what_the_look_has_found(database: str) -> None:
+    async with chatting(database) as chat:
+        session, execution = await chat.start("echo.bas")
+        daemon = chat.daemon
+        supervisor = daemon.supervisor
+        await daemon._cancel("fetcher")
+        for text in ("first", "second"):
+            await chat.clients.send(session, text)
+        first, second = await daemon.store.fetch_messages([], 10)
+        actor = supervisor._actors[execution]
+        assert actor.mailbox.put(first)
+        supervisor._held.add(first)
+        supervisor.let_go(range(256))  # the first comes free, and the second was found while it was not
+        assert first.id not in supervisor.held
+        assert await supervisor.deliver([second]) == 0
+        supervisor.forgotten.clear()  # as before each look
+        assert await supervisor.deliver([first, second]) == 2
+        await until(lambda: not supervisor.busy)
+        assert await chat.said(session) == ["you said first", "you said second"]

@@ -10,6 +10,9 @@ from engine.registry import keyword_classes
 from engine.steps import Step
 from tests.engine.player import NeedsDatabase, difference, examples
 
+# The bare engine has no tables; tests/chats holds these conversations, as all others, over the real daemon.
+ASKS_TABLES = {"Update-0", "Delete-0", "Merge-0", "Find-0", "Aggregate-0", "Table-0", "Save-0", "Insert-0"}
+
 
 def documented() -> list[tuple[str, str, str]]:
     found = []
@@ -21,11 +24,11 @@ def documented() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("name", "script", "chat"), documented(), ids=lambda v: v if "\n" not in v else "")
 def test_example_of_keyword(name: str, script: str, chat: str) -> None:
-    try:
-        found = difference(script, chat)
-    except NeedsDatabase:
-        pytest.skip("its example asks tables: tests/chats holds the conversation over the real daemon")
-    assert found == ""
+    if name in ASKS_TABLES:
+        with pytest.raises(NeedsDatabase):
+            difference(script, chat)
+    else:
+        assert difference(script, chat) == ""
 
 
 @pytest.mark.parametrize("kind", [k for k in keyword_classes() if k.HEADS], ids=lambda k: k.__name__)
