@@ -105,7 +105,7 @@ class Daemon:
         self.listener = self._make_listener()
         self.requests = self._make_requests(performers)
         self.fetcher = self._make_fetcher()
-        self.retention = Retention(connections.looking, settings.retention, owner, metrics, self._chance())
+        self.retention = Retention(connections.asking, settings.retention, owner, metrics, self._chance())
         self.scheduler = self._make_scheduler()
 
     # ── the parts ──

@@ -39,9 +39,11 @@ async def open_pool(
     size_min: int = 1,
     size_max: int = 10,
     transaction_idle_seconds_max: float = 0.0,
+    looking: bool = False,
     **options: Any,
 ) -> Pool:
-    """Return a pool whose connections are in the schema, in UTC, and named. `options` go to asyncpg.
+    """Return a pool whose connections are in the schema, in UTC, and named; `looking` ones have looking_settings. `options`
+    go to asyncpg.
 
     A connection is not reset between two uses, which would cost each turn a round trip: our statements leave
     nothing behind in it. A transaction, in which tools run that might, resets its own. The server ends one that
@@ -53,7 +55,7 @@ async def open_pool(
         min_size=size_min,
         max_size=size_max,
         reset=_leave,
-        server_settings=session_settings(schema)
+        server_settings=(looking_settings if looking else session_settings)(schema)
         | {"idle_in_transaction_session_timeout": f"{transaction_idle_seconds_max * 1000:.0f}"},
         **options,
     )
@@ -75,6 +77,15 @@ def session_settings(schema: str) -> dict[str, str]:
         "enable_seqscan": "off",
         "application_name": "stepwell",
     }
+
+
+def looking_settings(schema: str) -> dict[str, str]:
+    """Return the settings of connections that look for what there is to do. Raises BadSchemaName.
+
+    Only a plain scan of an index marks what it finds dead. With a bitmap, a look for messages would pass every message
+    that came since the last vacuum again.
+    """
+    return session_settings(schema) | {"enable_bitmapscan": "off"}
 
 
 class Store:

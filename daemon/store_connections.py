@@ -1,6 +1,6 @@
 """The daemon's connections, apart by purpose, so that slow work of one kind never starves another.
 
-*looking*: fetches, loads, operators; *committing*: the group commit alone; *asking*: turns that ask the database;
+*looking*: fetches, loads, operators; *committing*: the group commit alone; *asking*: turns that ask the database, and chores;
 *requesting*: taking and answering requests; *leasing*: the renewal of the lease, on one of its own; and the
 listener's, which is no pool's.
 """
@@ -103,6 +103,7 @@ async def _reach(settings: Settings, dsn: str, wait: bool, random: Random) -> Po
                 schema=database.schema,
                 size_min=1,
                 size_max=LOOKING_MAX,
+                looking=True,
                 timeout=database.connect_seconds_max,
                 command_timeout=database.statement_seconds_max,
             )

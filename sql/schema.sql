@@ -1645,7 +1645,7 @@ begin
     update workflow_requests r
     set status = 'taken', taken_by = session_user, lease_until = workflow_now() + lease, attempts = r.attempts + 1,
         cut_short = r.cut_short + (r.status = 'taken')::integer
-    from picked where r.id = picked.id
+    from picked where r.id = any (array[picked.id])
     returning r.id, r.kind, r.payload, r.session_id, r.bot_id, r.execution_id, r.attempts, r.deadline, r.lease_until, r.created_at;
 end
 $$;
@@ -1824,12 +1824,15 @@ declare
     kinds text[];
 begin
     return query
-    with cut as materialized (
+    with attempts as materialized (
+        -- In this order, because that is the short index of what is taken; by id it would as soon be all there ever was.
+        select t.id from workflow_requests t where t.status = 'taken' order by t.lease_until
+    ), cut as materialized (
         select r.id, r.lease_until is not null as leased, r.lease_until is not null or r.taken_by <> taker or r.id = any (begun) as begun,
             coalesce(r.policy, case when r.lease_until is null then in_doubt else 'repeat' end) = 'park'
                 or r.cut_short + 1 >= cut_short_max as parks
         from workflow_requests r
-        where r.status = 'taken'
+        where r.id = any (array(select a.id from attempts a)) and r.status = 'taken'
             and (r.taken_by = taker or r.partition = any (array(select p.number from workflow_partitions p where p.owner = taker)))
             -- Not in: hashed. There are thousands on both sides, and unequal to all of an array is tried one by one.
             and case when r.lease_until is not null then r.lease_until <= workflow_now()
@@ -1843,7 +1846,7 @@ begin
         error = case when c.begun and c.leased then 'Whoever took it has not answered before the lease ended.'
             when c.begun then 'The attempt was cut short, and nobody knows whether it had its effect.' else r.error end,
         taken_by = case when c.begun and c.parks then r.taken_by end, lease_until = null
-    from cut c where r.id = c.id
+    from cut c where r.id = any (array[c.id])  -- by key: what is no plain equality cannot be merged or hashed
     returning r.id, r.kind, r.status;
     select array_agg(distinct r.kind) into kinds from workflow_requests r
     where r.status = 'pending' and r.not_before = workflow_now() and r.cut_short > 0 and workflow_is_keyword(r.kind);

@@ -29,6 +29,6 @@ with recursive lanes (kind, lane) as (
     order by p.not_before limit $3
 )
 update workflow_requests r set status = 'taken', taken_by = $1, lease_until = null, attempts = r.attempts + 1
-from picked where r.id = picked.id
+from picked where r.id = any (array[picked.id])  -- by key: what is no plain equality cannot be merged or hashed
 returning r.id, r.execution_id, r.number, r.bot_id, r.session_id, r.kind, r.payload, r.attempts, r.deadline, r.created_at,
     workflow_now() as now, picked.lanes
