@@ -42,8 +42,8 @@ async def open_pool(
     looking: bool = False,
     **options: Any,
 ) -> Pool:
-    """Return a pool whose connections are in the schema, in UTC, and named; `looking` ones have looking_settings. `options`
-    go to asyncpg.
+    """Return a pool whose connections are in the schema, in UTC, and named; those for `looking` have looking_settings.
+    `options` go to asyncpg.
 
     A connection is not reset between two uses, which would cost each turn a round trip: our statements leave
     nothing behind in it. A transaction, in which tools run that might, resets its own. The server ends one that

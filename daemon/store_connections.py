@@ -1,8 +1,8 @@
 """The daemon's connections, apart by purpose, so that slow work of one kind never starves another.
 
-*looking*: fetches, loads, operators; *committing*: the group commit alone; *asking*: turns that ask the database, and chores;
-*requesting*: taking and answering requests; *leasing*: the renewal of the lease, on one of its own; and the
-listener's, which is no pool's.
+*looking*: fetches, loads, operators; *committing*: the group commit alone; *asking*: turns that ask the database,
+and chores; *requesting*: taking and answering requests; *leasing*: the renewal of the lease, on one of its own; and
+the listener's, which is no pool's.
 """
 
 from __future__ import annotations
