@@ -38,6 +38,13 @@ OWN_REPLIES = """
     select e.session_id, e.id, n, 1, 'You said hello', now(), now()
     from workflow_executions e, generate_series(e.turn + 1, e.turn + $1::integer) n where e.session_id = $2::text::uuid
 """
+# Pages that all statements so far have touched, and turns that those who talk have had: what does not depend on how fast
+# the machine is just now.
+PAGES = """
+    select sum(shared_blks_hit + shared_blks_read)::bigint from pg_stat_statements
+    where toplevel and dbid = (select oid from pg_database where datname = current_database())
+"""
+TURNS = "select sum(turn)::bigint from workflow_executions where session_id = any ($1::text[]::uuid[])"
 OWN_COUNT = """
     update workflow_executions set turn = turn + $1::integer, revision = revision + 1 where session_id = $2::text::uuid
 """
@@ -76,17 +83,31 @@ async def measure_growth(bench: Bench, most: int) -> None:
 async def _compare(bench: Bench, kind: str, few: Grown, many: Grown) -> None:
     found = []
     for one in (few, many):
-        found.append(await keep_busy(one.dsn, one.sessions, bench.seconds, bench.meter(one.daemon)))
-    base, busy = found
+        before = await _touched(one)
+        busy = await keep_busy(one.dsn, one.sessions, bench.seconds, bench.meter(one.daemon))
+        after = await _touched(one)
+        found.append((busy.cost, (after[0] - before[0]) / max(1, after[1] - before[1])))
+    (base, base_pages), (cost, pages) = found
     scenario, of = f"Growth: {kind}", f"that with {SIZES[0]:,}"
     add, size = bench.sheet.add, f"{many.size:,}"
-    add(scenario, f"{size}: CPU a turn", busy.cost.both, "µs", to=base.cost.both, of=of, aim="≈ 1")
-    add(scenario, f"{size}: of that, PostgreSQL", busy.cost.postgres, "µs", to=base.cost.postgres, of=of)
+    add(scenario, f"{size}: pages a turn", pages, "", to=base_pages, of=of, aim="≈ 1")
+    add(scenario, f"{size}: CPU a turn", cost.both, "µs", to=base.both, of=of, aim="≈ 1")
+    add(scenario, f"{size}: of that, PostgreSQL", cost.postgres, "µs", to=base.postgres, of=of)
+
+
+async def _touched(grown: Grown) -> tuple[int, int]:
+    """Return the pages that statements have touched, and the turns that those who talk have had."""
+    connection = await asyncpg.connect(grown.dsn)
+    try:
+        return await connection.fetchval(PAGES), await connection.fetchval(TURNS, grown.sessions)
+    finally:
+        await connection.close()
 
 
 async def _begin(bench: Bench, stack: AsyncExitStack, talking: int, *, ended: bool) -> Grown:
     """Make a database with a daemon, those who talk, and one conversation to copy."""
     dsn = await stack.enter_async_context(bench.database())
+    await bench.execute(dsn, "create extension pg_stat_statements")
     daemon = await stack.enter_async_context(bench.daemon(dsn))
     original = (await start_conversations(dsn, SCRIPTS[0], 1))[0]
     if ended:
