@@ -38,8 +38,8 @@ OWN_REPLIES = """
     select e.session_id, e.id, n, 1, 'You said hello', now(), now()
     from workflow_executions e, generate_series(e.turn + 1, e.turn + $1::integer) n where e.session_id = $2::text::uuid
 """
-# Pages that all statements so far have touched, and turns that those who talk have had: what does not depend on how fast
-# the machine is just now.
+# Pages that all statements so far have touched, and turns of those who talk: what does not depend on how fast the
+# machine is just now.
 PAGES = """
     select sum(shared_blks_hit + shared_blks_read)::bigint from pg_stat_statements
     where toplevel and dbid = (select oid from pg_database where datname = current_database())
