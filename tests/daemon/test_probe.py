@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from unittest.mock import AsyncMock
 
+import asyncpg
 import pytest
 
 from daemon import diagnosis, store_probe
@@ -31,6 +32,19 @@ async def test_a_database_without_anything_between(empty_database: str) -> None:
     assert found.version_number >= 15 and found.version.startswith(str(found.version_number))
     assert abs(found.clock_seconds) < 2
     assert not (await probe(empty_database, "elsewhere", 10)).schema_there
+
+
+async def test_the_oldest_transaction_of_others_is_told(empty_database: str) -> None:
+    assert (await probe(empty_database, "public", 10)).oldest_seconds == 0
+    other = await asyncpg.connect(empty_database, server_settings={"application_name": "nightly copy"})
+    try:
+        async with other.transaction(isolation="repeatable_read"):
+            await other.execute("select 1")
+            found = await probe(empty_database, "public", 10)
+            assert found.oldest_seconds > 0
+            assert found.oldest_by == f"process {other.get_server_pid()}, nightly copy"
+    finally:
+        await other.close()
 
 
 @pytest.mark.parametrize(("greeted", "answers", "pooler"), [
@@ -63,6 +77,7 @@ def said(**changes: object) -> list[Finding]:
     ({"pooler": "transaction", "listen_works": False}, "wrong", "transaction mode", "session"),
     ({"listen_works": False}, "wrong", "did not arrive", "pooler"),
     ({"clock_seconds": -9.0}, "warning", "-9.0 s", "NTP"),
+    ({"oldest_seconds": 720.0, "oldest_by": "process 7, pg_dump"}, "warning", "12 min (process 7, pg_dump)", "end it"),
 ])  # fmt: skip
 def test_each_finding_comes_with_what_mends_it(changes: dict[str, object], state: str, words: str, mend: str) -> None:
     (finding,) = said(**changes)
