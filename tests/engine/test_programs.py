@@ -55,9 +55,29 @@ def test_shortcuts_change_nothing(source: str, seed: int) -> None:
     plan, plain = (compile_script("p.bas", {"p.bas": source}) for _ in range(2))
     object.__setattr__(plain, "shortcuts", {})
     object.__setattr__(plain, "questions", {})
-    assert plan.shortcuts
     for stored in (False, True):
         assert conversation(plan, seed, stored=stored) == conversation(plain, seed, stored=stored)
+
+
+def test_a_plain_turn_takes_shortcuts_alone() -> None:
+    source = """
+        n = 0
+        DO
+            HEAR said
+            SET n = n + 1
+            IF said = "yes" THEN
+                TALK "good"
+            END IF
+            TALK "That was ${n}"
+        LOOP
+    """
+    plan = compile_script("p.bas", {"p.bas": source})
+    object.__setattr__(plan, "runs", {})  # so that whatever goes the long way fails
+    player = Player(plan, Policy(), store_every_slice=False)
+    player.run()
+    player.hear("yes")
+    player.hear("no")
+    assert player.transcript == ["user: yes", "bot: good", "bot: That was 1", "user: no", "bot: That was 2"]
 
 
 @given(programs())
