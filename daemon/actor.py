@@ -1,6 +1,6 @@
-"""One execution while it is active: a coroutine that takes from its mailbox, runs turns and hands them over.
+"""One execution while it is active: a generator that takes from its mailbox, runs turns and hands them over.
 
-It is a bare coroutine, no task: whoever has something for it drives it on, by a plain call, until it suspends again.
+It is a bare generator, no task: whoever has something for it drives it on, by a plain call, until it yields again.
 So a message is run in the call that delivers it, and the next one in the call that tells the outcome of the last; a
 task would cost each of them a round of the event loop, and each conversation in memory 3 KB.
 
@@ -73,22 +73,10 @@ class Surrounds:
     random: Random
 
 
-class _Suspension:
-    """Awaited by an actor to hand control back to whoever drives it; the result is what that one tells it."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[None, Any, Any]:
-        return (yield)
-
-
-SUSPENSION = _Suspension()
-
-
 class Actor:
-    """The coroutine of one active execution."""
+    """The generator of one active execution."""
 
-    __slots__ = ("_around", "_coroutine", "_dropped", "_lane", "idle", "in_hand", "last_used", "mailbox", "standing")
+    __slots__ = ("_around", "_dropped", "_lane", "_life", "idle", "in_hand", "last_used", "mailbox", "standing")
 
     def __init__(self, standing: Standing, around: Surrounds) -> None:
         self.standing = standing
@@ -99,7 +87,7 @@ class Actor:
         self._around = around
         self._dropped = False
         self._lane = lane_of(standing.row)
-        self._coroutine = self._run()
+        self._life = self._run()
 
     @property
     def id(self) -> UUID:
@@ -128,7 +116,7 @@ class Actor:
         if self._dropped:  # the outcome of a turn that was under way comes all the same
             return
         try:
-            self._coroutine.send(told)
+            self._life.send(told)
         except StopIteration:
             self._around.gone(self, None)
         except Exception as error:
@@ -139,7 +127,7 @@ class Actor:
         if self._dropped:
             return
         try:
-            self._coroutine.throw(error)
+            self._life.throw(error)
         except StopIteration:
             self._around.gone(self, None)
         except Exception as raised:
@@ -148,21 +136,38 @@ class Actor:
     def drop(self) -> None:
         """End it where it is; what is not committed did not happen."""
         self.idle, self._dropped = False, True
-        self._coroutine.close()
+        self._life.close()
 
-    async def _run(self) -> None:
+    def _run(self) -> Generator[None, Any, None]:
         """Take and run until the execution ends, is lost to another, or the actor is told to stop."""
-        mailbox, busy = self.mailbox, self._around.busy
+        mailbox, around = self.mailbox, self._around
         while not (mailbox.closed or self.standing.ended):
             if mailbox.empty:
-                busy.discard(self)
+                around.busy.discard(self)
                 self.idle = True
-                await SUSPENSION
+                yield
                 self.idle = False
-                busy.add(self)
+                around.busy.add(self)
             cue = self._next_cue()
-            if cue is not None and not await self._turn(cue):
+            if cue is None:
+                continue
+            running = self._running(cue)
+            ran = running.begin()
+            outcome: Outcome
+            if ran is not None:
+                del running
+                around.committer.commit(ran.turn, self.resume, self._lane)
+                outcome = yield
+            else:
+                around.at_length(self, self._finish(running, cue))
+                del running
+                ran, outcome = yield
+            if type(outcome) is not Committed:
+                self._end(outcome)
                 break
+            assert ran is not None
+            self._become(cue, ran)
+            del cue, ran, outcome  # a conversation that waits keeps nothing of its last turn
 
     # ── what comes next ──
 
@@ -199,32 +204,17 @@ class Actor:
 
     # ── one turn ──
 
-    async def _turn(self, cue: Cue) -> bool:
-        """Run a turn and have it committed; False ends the actor."""
-        around = self._around
-        running = self._running(cue)
-        begun = running.begin()
-        ran: Ran | None
-        outcome: Outcome
-        if type(begun) is Ran:
-            ran = begun
-            around.committer.commit(ran.turn, self.resume, self._lane)
-            outcome = await SUSPENSION
-        else:
-            around.at_length(self, self._finish(running, cue))
-            ran, outcome = await SUSPENSION
+    def _end(self, outcome: Outcome) -> None:
+        """Take leave of a turn that was not committed. Raises the error that it was refused with."""
         match outcome:
-            case Committed():
-                assert ran is not None
-                self._become(cue, ran)
-                return True
             case Stale():
-                around.metrics.count_error("stale")
+                self._around.metrics.count_error("stale")
                 log.debug("turn_stale", execution=str(self.id), revision=self.standing.revision)
-                around.look_again(self.standing.row.session_id)
-                return False
+                self._around.look_again(self.standing.row.session_id)
             case Refused(error=error):
                 raise error
+            case Committed():
+                raise AssertionError("it was committed")
             case _:
                 assert_never(outcome)
 
@@ -244,38 +234,48 @@ class Actor:
         around, before, turn = self._around, self.standing, ran.turn
         self.standing = after = ran.after
         around.let_go(turn.consumed)
-        if isinstance(cue, Signalled | Overtaken):
-            around.let_go((cue.signal.id,))
-        if turn.extras is not None and turn.extras.requests:
-            around.requested()
-        if turn.extras is not None and (turn.extras.waits or turn.extras.events or turn.extras.unheard):
-            around.awaits(name for _, name in turn.extras.waits)
         self.in_hand = None
-        if self.mailbox.later:
-            self.mailbox.signals.extend(self.mailbox.later)
-            self.mailbox.later.clear()
-        around.metrics.turn_seconds.observe((perf_counter_ns() - ran.started_ns) / 1e9)
-        if isinstance(cue, Heard):
+        now, metrics = perf_counter_ns(), around.metrics
+        took = (now - ran.started_ns) / 1e9
+        metrics.turn_seconds.observe(took)
+        if type(cue) is Heard:
             message = cue.message
-            waited = (message.now - message.created_at).total_seconds()
-            around.metrics.wakeup_seconds.observe(waited + (perf_counter_ns() - ran.started_ns) / 1e9)
-        if after.ended or (after.hears and not before.hears):
+            metrics.wakeup_seconds.observe((message.now - message.created_at).total_seconds() + took)
+        elif isinstance(cue, Signalled | Overtaken):
+            around.let_go((cue.signal.id,))
+        if turn.extras is not None:
+            if turn.extras.requests:
+                around.requested()
+            if turn.extras.waits or turn.extras.events or turn.extras.unheard:
+                around.awaits(name for _, name in turn.extras.waits)
+        if after.ended or (not before.hears and after.hears):
             around.look_again(before.row.session_id)
         if turn.wake_at is not None:
             around.due_in((turn.wake_at - now_of(cue)).total_seconds())
-        if (self.mailbox.overflowed or self.mailbox.more) and not self.mailbox.messages:
-            self.mailbox.more = False
-            around.look_again(before.row.session_id)
-        if self.mailbox.overflowed and not self.mailbox.messages:
-            self.mailbox.overflowed = False
-            around.refill()
+        mailbox = self.mailbox
+        if mailbox.later:
+            mailbox.signals.extend(mailbox.later)
+            mailbox.later.clear()
+        if not mailbox.messages:
+            if mailbox.overflowed or mailbox.more:
+                mailbox.more = False
+                around.look_again(before.row.session_id)
+            if mailbox.overflowed:
+                mailbox.overflowed = False
+                around.refill()
+        if ran.logs or turn.session_id is None or ran.failure is not None:
+            self._tell(ran)
+
+    def _tell(self, ran: Ran) -> None:
+        """Write what a committed turn has for the log."""
+        turn = ran.turn
         for line in ran.logs:
             log.log(LEVELS.get(line.level, 20), "script_says", execution=str(self.id), line=line.text)
         if turn.session_id is None:  # there is no conversation, and nobody to take what TALK says
             for reply in turn.replies:
                 log.info("script_says", execution=str(self.id), line=reply.content)
         if ran.failure is not None:
-            around.metrics.count_error("script")
+            self._around.metrics.count_error("script")
             # Its sentence may quote what a user said: the database has it, and a log only at debug level.
             place = f"{ran.failure.script}:{ran.failure.line}"
             log.warning(

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import TypeAlias
 
 import anyio
+import msgspec
 import structlog
 
 from daemon.backoff import Backoff
@@ -61,14 +62,11 @@ STALE = Stale()
 Told: TypeAlias = Callable[[Outcome], None]
 
 
-class _Pending:
+class _Pending(msgspec.Struct, gc=False):
     """A turn, and who is told its outcome, once."""
 
-    __slots__ = ("told", "turn")
-
-    def __init__(self, turn: Turn, told: Told) -> None:
-        self.turn = turn
-        self.told: Told | None = told
+    turn: Turn
+    told: Told | None
 
 
 class Committer:
@@ -186,10 +184,12 @@ class Committer:
             if perf_counter() > until:  # who is told runs its next turn at once
                 await asyncio.sleep(0)
                 until = perf_counter() + TELLING_SECONDS
-            if pending.turn.execution_id in written:
-                _tell((pending,), COMMITTED)
-            else:
+            told = pending.told
+            if pending.turn.execution_id not in written:
                 stale.append(pending)
+            elif told is not None:
+                pending.told = None
+                told(COMMITTED)
         return stale
 
     async def _apart(self, batch: list[_Pending], error: Exception) -> None:

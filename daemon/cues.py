@@ -13,7 +13,9 @@ from daemon.signals import event_of
 from engine.events import Event
 from engine.plan import Plan
 from engine.state import ExecutionState
-from engine.waits import deadline_of, parts_of, question_of
+from engine.waits import ForMessage, deadline_of, parts_of, question_of
+
+ENDED: frozenset[Status] = frozenset({"completed", "failed", "cancelled", "lost"})
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -45,7 +47,7 @@ class Standing(msgspec.Struct, frozen=True):
     @property
     def ended(self) -> bool:
         """Whether no turn can follow."""
-        return self.status in ("completed", "failed", "cancelled", "lost")
+        return self.status in ENDED
 
 
 # ── what makes a turn begin ────────────────────────────────────────────────────────────────────────
@@ -107,12 +109,13 @@ def cue_of_message(standing: Standing, message: PendingMessage) -> Cue | None:
     A message that was written after the deadline of the question came too late, whichever of the two was
     read first: the time-out is then what happens, and the message is left for the next HEAR.
     """
-    wait = question_of(standing.state.wait)
+    whole = standing.state.wait
+    wait = whole if type(whole) is ForMessage else question_of(whole)
     if standing.status != "waiting" or wait is None:
         return None
     if message.prompt_id is not None and message.prompt_id != wait.prompt_id:
         return Misdirected(message)
-    deadline = deadline_of(standing.state.wait)
+    deadline = wait.deadline if wait is whole else deadline_of(whole)
     if deadline is not None and deadline <= message.created_at:
         return Elapsed(message.now)
     return Heard(message)
@@ -142,4 +145,4 @@ def cue_of_due(standing: Standing, due: DueExecution) -> Cue | None:
 
 def now_of(cue: Cue) -> datetime:
     """Return the database's time when the cue was read."""
-    return cue.message.now if isinstance(cue, Heard | Misdirected) else cue.now
+    return cue.message.now if isinstance(cue, (Heard, Misdirected)) else cue.now

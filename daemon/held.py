@@ -34,9 +34,10 @@ class Held:
 
     def add(self, item: PendingMessage | Signal) -> None:
         """Hold one that is not held."""
-        lane = item.lane if isinstance(item, PendingMessage) else SIGNALS
+        lane = item.lane if type(item) is PendingMessage else SIGNALS
         self._of[item.id] = lane
-        self._lanes[lane] = self._lanes.get(lane, 0) + 1
+        lanes = self._lanes
+        lanes[lane] = lanes[lane] + 1 if lane in lanes else 1
 
     def let_go(self, ids: Iterable[int]) -> None:
         """Forget those that are held."""

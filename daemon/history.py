@@ -20,8 +20,39 @@ START, RESUME, TIMEOUT = '{"kind":"start"}', '{"kind":"resume"}', '{"kind":"time
 _encode_json = msgspec.json.Encoder().encode
 
 
+class _Heard(msgspec.Struct, tag_field="kind", tag="message", omit_defaults=True, gc=False):
+    """A message that was heard, and which question it answered."""
+
+    message: int
+    content: str
+    prompt_id: str | None = None
+
+
+class _Prompt(msgspec.Struct, omit_defaults=True, gc=False):
+    """The question that is open at the end of a turn."""
+
+    prompt_id: str
+    type: str
+    tries_left: int
+    prompt: str = ""
+    choices: tuple[str, ...] = ()
+    deadline: str | None = None
+
+
+class _WentOut(msgspec.Struct, omit_defaults=True, gc=False):
+    """What a turn ended with: what is empty is left out, for every turn has a row."""
+
+    replies: int
+    asked_again: bool = False
+    prompt: _Prompt | None = None
+    log: list[dict[str, str]] | None = None
+    failure: Failure | None = None
+
+
 def attachments_of(message: PendingMessage) -> tuple[Attachment, ...]:
     """Return the files that came with a message; unknown fields are left out."""
+    if not message.attachments:
+        return ()
     return tuple(
         Attachment(
             url=str(item.get("url", "")),
@@ -29,20 +60,19 @@ def attachments_of(message: PendingMessage) -> tuple[Attachment, ...]:
             name=str(item.get("name") or ""),
             mime_type=str(item.get("mime_type") or ""),
         )
-        for item in message.attachments or ()
+        for item in message.attachments
     )
 
 
 def heard(message: PendingMessage, wait: Wait | None, effects: list[Effect]) -> str:
     """Return what is said of a message that was heard; `wait` is the question it answered."""
-    data = {"kind": "message", "message": message.id, "content": message.content}
-    question = question_of(wait)
-    if question is not None:
-        data["prompt_id"] = question.prompt_id
-        if question.secret:
-            shown = [e.text for e in effects if isinstance(e, Shown)]
-            data["content"] = shown[-1] if shown else HIDDEN
-    return _encode_json(data).decode()
+    question, content = question_of(wait), message.content
+    if question is None:
+        return _encode_json(_Heard(message.id, content)).decode()
+    if question.secret:
+        shown = [e.text for e in effects if isinstance(e, Shown)]
+        content = shown[-1] if shown else HIDDEN
+    return _encode_json(_Heard(message.id, content, question.prompt_id)).decode()
 
 
 def misdirected(message: PendingMessage) -> str:
@@ -71,30 +101,17 @@ def went_out(
     failure: Failure | None,
 ) -> str:
     """Return what a turn ended with, as the history's JSON; what is empty is left out: every turn has a row."""
-    data: dict[str, object] = {"replies": replies}
     question = question_of(wait)
-    if question is not None:
+    if question is None:
+        data = _WentOut(replies)
+    else:
         old = question_of(before.wait)
-        if old is not None and old.prompt_id == question.prompt_id:
-            data["asked_again"] = True
-        prompt: dict[str, object] = {"prompt_id": question.prompt_id, "type": question.type}
-        data["prompt"] = prompt
-        if question.prompt:
-            prompt["prompt"] = question.prompt
-        if question.choices:
-            prompt["choices"] = question.choices
-        if question.deadline:
-            prompt["deadline"] = question.deadline.isoformat()
-        prompt["tries_left"] = question.tries_left
+        deadline = question.deadline.isoformat() if question.deadline else None
+        prompt = _Prompt(
+            question.prompt_id, question.type, question.tries_left, question.prompt, question.choices, deadline
+        )
+        data = _WentOut(replies, old is not None and old.prompt_id == question.prompt_id, prompt)
     if logs:
-        data["log"] = [{"level": line.level, "text": line.text} for line in logs]
-    if failure is not None:
-        data["failure"] = {
-            "message": failure.message,
-            "kind": failure.kind,
-            "script": failure.script,
-            "line": failure.line,
-            "step": failure.step,
-            "statement": failure.statement,
-        }
+        data.log = [{"level": line.level, "text": line.text} for line in logs]
+    data.failure = failure
     return _encode_json(data).decode()

@@ -37,10 +37,12 @@ class Mailbox:
 
     def put(self, message: PendingMessage) -> bool:
         """Add a message; False where the mailbox is full or closed."""
-        self.overflowed = self.overflowed or len(self.messages) >= MAILBOX_MESSAGES_MAX
-        if self.closed or self.overflowed:
+        messages = self.messages
+        if len(messages) >= MAILBOX_MESSAGES_MAX:
+            self.overflowed = True
+        if self.overflowed or self.closed:
             return False
-        self.messages.append(message)
+        messages.append(message)
         return True
 
     def put_signal(self, signal: Signal) -> bool:

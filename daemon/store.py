@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from daemon.crowd import Care
 from daemon.migrations import Connection, check_schema_name
@@ -332,9 +333,10 @@ def _signal(row: asyncpg.Record) -> Signal:
 def _pending(row: asyncpg.Record) -> PendingMessage:
     """Return a row as a message. Clients write attachments: those that cannot be read are left out, so that the
     other messages of the batch are heard, and this one too."""
-    message, session, execution, content, attachments, prompt, created_at, now, lane, *_ = row
+    pending = PendingMessage(*row[:9])
+    if row[4] is None:
+        return pending
     try:
-        attachments = None if attachments is None else msgspec.json.decode(attachments)
+        return replace(pending, attachments=msgspec.json.decode(row[4]))
     except (ValueError, RecursionError):
-        attachments = None
-    return PendingMessage(message, session, execution, content, attachments, prompt, created_at, now, lane)
+        return replace(pending, attachments=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -106,7 +106,7 @@ def _storable(document: str) -> str:
 
 def _rare(values: list[_T]) -> list[_T] | None:
     """Return the values, or None, which stands for as many as there are, where all are None."""
-    return values if any(value is not None for value in values) else None
+    return values if values.count(cast(_T, None)) < len(values) else None
 
 
 def extras_json(turns: Sequence[Turn]) -> str | None:

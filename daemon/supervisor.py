@@ -270,17 +270,20 @@ class Supervisor:
     def _put(self, actor: Actor, message: PendingMessage | Signal) -> bool:
         if message.id in self._held:
             return False
-        if message.session_id in self.forgotten and isinstance(message, PendingMessage):
+        if self.forgotten and message.session_id in self.forgotten and isinstance(message, PendingMessage):
             return False  # one before it may have come free since it was fetched: all are fetched again, in order
         mailbox = actor.mailbox
-        if not (mailbox.put_signal(message) if isinstance(message, Signal) else mailbox.put(message)):
+        if not (mailbox.put(message) if isinstance(message, PendingMessage) else mailbox.put_signal(message)):
             self.overflowed = True
             self._pass_over((message,))
             return False
-        mailbox.more = mailbox.more or self._more
+        if self._more:
+            mailbox.more = True
         self._held.add(message)
-        self._use(actor)
-        actor.poke()
+        self._actors.move_to_end(message.execution_id)
+        actor.last_used = monotonic()
+        if actor.idle:
+            actor.resume()
         return True
 
     def _use(self, actor: Actor) -> None:

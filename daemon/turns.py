@@ -113,11 +113,19 @@ class Running:
 
     def begin(self) -> Ran | None:
         """Run the turn's first slice, in which most turns end; None where it did not."""
-        state = self._first_state()
-        if state is None:
+        cue, state = self.cue, self.standing.state
+        if type(cue) is Heard:
+            message = cue.message
+            result = self._slice(state, MessageReceived(message.content, attachments_of(message)))
+        elif type(cue) is Elapsed:
+            result = self._slice(state, TimedOut())
+        elif type(cue) is Signalled:
+            result = self._slice(state, cue.event)
+        elif type(cue) is Begun and state.wait is None:
+            result = self._slice(state)
+        else:
             return self._unchanged()
-        result = self._slice(state)
-        return None if isinstance(result, Continue) else self._finish(result)
+        return None if type(result) is Continue else self._finish(result)
 
     async def go_through(self) -> Ran | Asks:
         """Run what the first slice left, up to the first question to the database."""
@@ -146,32 +154,18 @@ class Running:
         assert result is not None
         return self._finish(result)
 
-    def _first_state(self) -> ExecutionState | None:
-        state = self.standing.state
-        match self.cue:
-            case Heard(message=message):
-                return deliver(state, MessageReceived(message.content, attachments_of(message)))
-            case Elapsed():
-                return deliver(state, TimedOut())
-            case Signalled(event=event):
-                return deliver(state, event)
-            case Misdirected() | Overtaken():
-                return None
-            case Begun():
-                return state if state.wait is None else None
-
-    def _slice(self, state: ExecutionState) -> StepResult:
-        result = advance(self.standing.plan, state, self.moment, self.world.policy, self.steps)
+    def _slice(self, state: ExecutionState, event: Event | None = None) -> StepResult:
+        result = advance(self.standing.plan, state, self.moment, self.world.policy, self.steps, event)
         self.steps += result.steps
         self.effects += result.effects
         self.result = result
         return result
 
     def _finish(self, result: StepResult) -> Ran:
-        assert not isinstance(result, Continue)
-        failure = result.failure if isinstance(result, Done) else None
+        failure: Failure | None = None
         status: Status = "waiting"
-        if isinstance(result, Done):
+        if type(result) is Done:
+            failure = result.failure
             status = "failed" if failure else "cancelled" if result.cancelled else "completed"
         try:
             text = self._encode(result.state)
@@ -213,42 +207,33 @@ class Running:
     def _ran(self, state: ExecutionState, text: str, status: Status, failure: Failure | None) -> Ran:
         before = self.standing
         wait = state.wait if status == "waiting" else None
-        replies: list[Reply] = []
-        logs: list[Log] = []
-        requests: list[Request] = []
-        for effect in self.effects:
-            if type(effect) is Reply:
-                replies.append(effect)
-            elif type(effect) is Log:
-                logs.append(effect)
-            elif type(effect) is Request:
-                requests.append(effect)
+        replies, logs, requests = _sorted_out(self.effects)
         number = before.turn + 1
-        turn = Turn(
-            execution_id=before.row.id,
-            revision=before.revision,
-            number=number,
-            session_id=before.row.session_id,
-            state_json=text,
-            current_step=state.current_step,
-            from_step=before.state.current_step,
-            status=status,
-            wait_kind=kind_of(wait),
-            wake_at=deadline_of(wait),
-            consumed=consumed_by(self.cue),
-            replies=tuple(replies),
-            came_in=came_in(self.cue, before, self.effects),
-            went_out=went_out(before.state, wait, len(replies), logs, failure),
-            problem=str(failure) if failure else None,
-            steps=self.steps,
-            duration_us=(perf_counter_ns() - self.started) // 1000,
-            extras=self._extras(state, wait, requests, failure),
+        turn = Turn(  # by place: a structure of so many fields takes several times as long to make by name
+            before.row.id,
+            before.revision,
+            number,
+            before.row.session_id,
+            text,
+            state.frames[-1].position,
+            before.state.frames[-1].position,
+            status,
+            kind_of(wait),
+            deadline_of(wait),
+            consumed_by(self.cue),
+            replies,
+            came_in(self.cue, before, self.effects),
+            went_out(before.state, wait, len(replies), logs, failure),
+            str(failure) if failure else None,
+            self.steps,
+            (perf_counter_ns() - self.started) // 1000,
+            self._extras(state, wait, requests, failure),
         )
         after = Standing(before.row, before.plan, state, before.revision + 1, number, status)
-        return Ran(turn, after, tuple(logs), failure, self.started)
+        return Ran(turn, after, logs, failure, self.started)
 
     def _extras(
-        self, state: ExecutionState, wait: Wait | None, requests: list[Request], failure: Failure | None
+        self, state: ExecutionState, wait: Wait | None, requests: tuple[Request, ...], failure: Failure | None
     ) -> Extras | None:
         """Return what the turn writes besides; nothing, where an answer was heard and the next question is asked."""
         before = self.standing.state
@@ -257,7 +242,21 @@ class Running:
             return None
         result = self.result.value if isinstance(self.result, Done) and failure is None else None
         waits = state.waits if wait is not None else ()
-        return extras_of(before.waits, waits, signal_of(self.cue), tuple(requests), result)
+        return extras_of(before.waits, waits, signal_of(self.cue), requests, result)
+
+
+_REPLIES_ONLY = {Reply}
+
+
+def _sorted_out(effects: list[Effect]) -> tuple[tuple[Reply, ...], tuple[Log, ...], tuple[Request, ...]]:
+    """Return the replies, the lines to log and the requests among the effects, each in order."""
+    if set(map(type, effects)) <= _REPLIES_ONLY:
+        return tuple(effects), (), ()  # type: ignore[arg-type]
+    return (
+        tuple([e for e in effects if isinstance(e, Reply)]),
+        tuple([e for e in effects if isinstance(e, Log)]),
+        tuple([e for e in effects if isinstance(e, Request)]),
+    )
 
 
 def start_failed(loaded: LoadedExecution, plan: Plan, error: ScriptError) -> Turn:
@@ -287,7 +286,7 @@ def start_failed(loaded: LoadedExecution, plan: Plan, error: ScriptError) -> Tur
 
 def consumed_by(cue: Cue) -> tuple[int, ...]:
     """Return the ids of the messages that a turn uses up."""
-    return (cue.message.id,) if isinstance(cue, Heard | Misdirected) else ()
+    return (cue.message.id,) if type(cue) is Heard or type(cue) is Misdirected else ()
 
 
 def signal_of(cue: Cue) -> tuple[Signal, Event | None] | None:
@@ -303,9 +302,11 @@ def signal_of(cue: Cue) -> tuple[Signal, Event | None] | None:
 
 def came_in(cue: Cue, before: Standing, effects: list[Effect]) -> str:
     """Return what a turn began with, as the history's JSON."""
+    if type(cue) is Heard:
+        return history.heard(cue.message, before.state.wait, effects)
     match cue:
-        case Heard(message=message):
-            return history.heard(message, before.state.wait, effects)
+        case Heard():
+            raise AssertionError("the commonest, which is done above")
         case Misdirected(message=message):
             return history.misdirected(message)
         case Signalled(signal=signal) | Overtaken(signal=signal):

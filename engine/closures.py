@@ -106,6 +106,23 @@ def _pair(operate: Operation, left: ast.expr, right: ast.expr, first: Closure, s
     return lambda lookup, moment: operate(first(lookup, moment), second(lookup, moment), moment)
 
 
+def _behind_text(text: str, right: ast.expr, second: Closure) -> Closure:
+    """Return the closure of `"text" + …`: what most scripts say."""
+    if not isinstance(right, ast.Name):
+        return lambda lookup, moment: quick.add(text, second(lookup, moment), moment)
+    name = right.id
+
+    def joined(lookup: Lookup, moment: Moment) -> Value:
+        value = lookup(name)
+        if type(value) is str and len(value) <= CHARACTERS_MAX:
+            return text + value
+        if type(value) is int and value.bit_length() <= 64:
+            return f"{text}{value}"
+        return quick.add(text, value, moment)
+
+    return joined
+
+
 class _Maker:
     """Makes the closures of one expression and adds up the most that they can cost."""
 
@@ -156,6 +173,9 @@ class _Maker:
             raise Unusual
         operate, work = known
         self.spend(work)
+        if isinstance(op, ast.Add) and isinstance(left, ast.Constant) and quick.joins(cast(Value, left.value)):
+            self.spend(1)
+            return _behind_text(cast(str, left.value), right, self.make(right, depth + 1))
         return _pair(operate, left, right, self.make(left, depth + 1), self.make(right, depth + 1))
 
     def call(self, name: str, nodes: Sequence[ast.expr], arguments: list[Closure]) -> Closure:

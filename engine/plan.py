@@ -15,6 +15,7 @@ from typing import Literal
 
 from engine.errors import Problem
 from engine.expressions import names_of
+from engine.shortcuts import Act, Question, Ways
 from engine.steps import BLOCK_ENDED, ENTERED, Block, BlockEnded, Entered, Here, Move, Return, Step
 
 Mode = Literal["workflow", "direct"]
@@ -61,7 +62,20 @@ class Plan:
         object.__setattr__(self, "last_inside", last)
         entries = {n: tuple([b[0].place.number if b else 0 for b in s.blocks()]) for n, s in steps.items()}
         object.__setattr__(self, "entries", entries)
-        object.__setattr__(self, "temporaries", _last_readers(steps))
+        temporaries = _last_readers(steps)
+        object.__setattr__(self, "temporaries", temporaries)
+        acts: dict[int, Act] = {}
+        questions: dict[int, Question] = {}
+        for number, step in steps.items():
+            if number not in temporaries:  # behind which something is to be forgotten
+                first = tuple([entry or -number for entry in entries[number]])  # an empty block has ended
+                ways = Ways(number, follows[number], first)
+                acts.update(step.shortcuts(ways))
+                question = step.question(ways)
+                if question is not None:
+                    questions[number] = question
+        object.__setattr__(self, "shortcuts", acts)
+        object.__setattr__(self, "questions", questions)
         kinds = [type(step).__name__ for _, step in sorted(steps.items())]
         object.__setattr__(self, "hash", hash_plan(self.script, self.mode, self.sources, kinds))
 
@@ -76,6 +90,9 @@ class Plan:
         init=False, compare=False, repr=False
     )  # each block's first step, or 0
     temporaries: Mapping[int, tuple[str, ...]] = field(init=False, compare=False, repr=False)
+    # What the commonest steps do, by point.
+    shortcuts: Mapping[int, Act] = field(init=False, compare=False, repr=False)
+    questions: Mapping[int, Question] = field(init=False, compare=False, repr=False)
     hash: str = field(init=False, compare=False)
 
     @property

@@ -34,12 +34,24 @@ def plain(value: Value) -> bool:
     return type(value) in _SCALARS
 
 
+def joins(text: Value) -> bool:
+    """Tell whether `+` joins a value with whatever comes behind it: a text, and neither a date nor a duration."""
+    if type(text) is not str or len(text) > CHARACTERS_MAX:
+        return False
+    return len(text) < 3 or (text[0] not in "+-P" and text[4:5] != "-")
+
+
 def add(a: Value, b: Value, moment: Moment) -> Value:
     """`a + b`."""
     if type(a) is int and type(b) is int:
         total = a + b
         if _LEAST <= total <= _MOST:
             return total
+    if type(a) is str and joins(a):
+        if type(b) is str and len(b) <= CHARACTERS_MAX:
+            return a + b
+        if type(b) is int and _LEAST <= b <= _MOST:
+            return f"{a}{b}"
     if not (plain(a) and plain(b)):
         raise Unusual
     return operators.add(a, b, moment.zone)

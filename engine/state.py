@@ -2,9 +2,9 @@
 
 The JSON that is stored is public in part (`variables`, `step_index`, `wait`); the rest is ours:
 
-    {"version": 2, "variables": {…}, "step_index": 7, "position": 3, "procedure": "a.bas", "memos": {"3": …},
-     "frames": [{…}], "wait": {"kind": "message", …}, "why": ["returned", …], "suggestions": […],
-     "said": "…", "held": […], "asked": 2, "requested": 1, "kept": {…}, "handlers": {…}}
+    {"version": 2, "variables": {…}, "step_index": 7, "procedure": "a.bas", "wait": {"kind": "message", …},
+     "said": "…", "asked": 2, "requested": 1, "position": 3, "frames": [{…}], "memos": {"3": …},
+     "resume_errors": true, "handlers": {…}, "why": ["returned", …], "suggestions": […], "held": […], "kept": {…}}
 
 `step_index` is the position of the innermost frame; `position` that of the outermost where they differ.
 Values are immutable by convention, so copying a state copies only its dictionaries.
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.effects import Reply, Suggestion
 from engine.steps import BLOCK_ENDED, ENTERED, Caught, Returned, Why
@@ -38,65 +39,48 @@ class StateTooLarge(Exception):
     """The variables need more bytes than STATE_BYTES_MAX allows."""
 
 
-class Frame:
+class Frame(msgspec.Struct, eq=False):
     """One procedure being run. `base` is the index of the frame whose variables its script shares.
 
     `handlers` are the script's ON EVENTs: the event's name to its procedure and the number of the wait for it.
     `interrupted` is the wait that goes on when this procedure, which handles an event, has ended.
     """
 
-    __slots__ = ("base", "handlers", "interrupted", "memos", "position", "procedure", "resume_errors", "variables")
-
-    def __init__(self, procedure: str, position: int, variables: dict[str, Value], base: int = 0) -> None:
-        self.procedure = procedure
-        self.position = position
-        self.variables = variables
-        self.memos: dict[int, Value] = {}
-        self.base = base
-        self.resume_errors = False
-        self.handlers: dict[str, tuple[str, int]] = {}  # replaced, never changed
-        self.interrupted: Wait | None = None
+    procedure: str
+    position: int
+    variables: dict[str, Value]
+    base: int = 0
+    memos: dict[int, Value] = {}
+    resume_errors: bool = False
+    handlers: dict[str, tuple[str, int]] = {}  # replaced, never changed
+    interrupted: Wait | None = None
 
     def copy(self) -> Frame:
         """Return a frame that can change without changing this one."""
-        new = object.__new__(Frame)  # past __init__: every turn copies
-        new.procedure, new.position, new.base = self.procedure, self.position, self.base
-        new.variables = self.variables.copy()
-        new.memos = self.memos.copy()
-        new.resume_errors, new.handlers, new.interrupted = self.resume_errors, self.handlers, self.interrupted
-        return new
+        return replace(self, variables=self.variables.copy(), memos=self.memos.copy())
 
 
-class ExecutionState:
+class ExecutionState(msgspec.Struct, eq=False):
     """Where an execution is and what it knows. Only the stepper changes one, and only its own copy."""
 
-    __slots__ = ("asked", "frames", "held", "kept", "requested", "said", "suggestions", "wait", "why")
-
-    def __init__(self, frames: list[Frame]) -> None:
-        self.frames = frames
-        self.why: Why = ENTERED
-        self.wait: Wait | None = None
-        self.suggestions: tuple[Suggestion, ...] = ()
-        self.said = ""  # the last reply of this turn: what the next HEAR asks
-        self.held: tuple[Reply, ...] = ()  # replies of this turn that buttons may yet come under; its last slice tells
-        self.asked = 0  # how many questions were asked: names the prompts
-        self.requested = 0  # how many requests, and waits for events, were made: names their keys
-        self.kept: dict[str, Value] = {}  # what Keep effects put aside; replaced, never changed
+    frames: list[Frame]
+    why: Why = ENTERED
+    wait: Wait | None = None
+    suggestions: tuple[Suggestion, ...] = ()
+    said: str = ""  # the last reply of this turn: what the next HEAR asks
+    held: tuple[Reply, ...] = ()  # replies of this turn that buttons may yet come under; its last slice tells
+    asked: int = 0  # how many questions were asked: names the prompts
+    requested: int = 0  # how many requests, and waits for events, were made: names their keys
+    kept: dict[str, Value] = {}  # what Keep effects put aside; replaced, never changed
 
     def copy(self) -> ExecutionState:
         """Return a state that can change without changing this one."""
-        new = self.shared()
-        new.frames = [f.copy() for f in self.frames] if len(self.frames) > 1 else [self.frames[0].copy()]
-        return new
+        frames = self.frames
+        return replace(self, frames=[frames[0].copy()] if len(frames) == 1 else [f.copy() for f in frames])
 
     def shared(self) -> ExecutionState:
         """Return a state of its own with the same frames: they must not change before they are copied."""
-        new = object.__new__(ExecutionState)
-        new.frames = self.frames
-        new.why, new.wait, new.suggestions = self.why, self.wait, self.suggestions
-        new.said, new.held, new.asked = self.said, self.held, self.asked
-        new.requested, new.kept = self.requested, self.kept
-        return new
+        return replace(self)
 
     @property
     def current_step(self) -> int:
@@ -144,18 +128,19 @@ class _Stored(msgspec.Struct, omit_defaults=True, gc=False):
     variables: dict[str, Value]
     step_index: int
     procedure: str
+    wait: object = None
+    said: str = ""
+    asked: int = 0
+    requested: int = 0
+    # What is rare: by place the others are given faster than by name.
     position: int | None = None
     frames: list[dict[str, Any]] | None = None
     memos: dict[int, Value] | None = None
     resume_errors: bool = False
     handlers: dict[str, tuple[str, int]] | None = None
-    wait: object = None
     why: list[Value] | None = None
     suggestions: list[list[Value]] | None = None
-    said: str = ""
     held: list[list[object]] | None = None
-    asked: int = 0
-    requested: int = 0
     kept: dict[str, Value] | None = None
 
 
@@ -165,28 +150,33 @@ _ENCODER = msgspec.json.Encoder()
 def encode_state(state: ExecutionState, bytes_max: int | None = None) -> str:
     """Return the checkpoint's JSON. Raises StateTooLarge above `bytes_max` bytes, ValueError for text
     that UTF-8 cannot hold."""
-    frames = state.frames
+    frames, wait = state.frames, state.wait
     outer = frames[0]
-    several = len(frames) > 1
     stored = _Stored(
         CHECKPOINT_VERSION,
         outer.variables,
         frames[-1].position,
         outer.procedure,
-        outer.position if several else None,
-        [_frame_data(f) for f in frames[1:]] if several else None,
-        outer.memos or None,
-        outer.resume_errors,
-        outer.handlers or None,
-        wait_data(state.wait) if state.wait is not None else None,
-        _why_data(state.why) if state.why is not ENTERED else None,
-        _suggestions_data(state.suggestions) if state.suggestions else None,
+        wait_data(wait) if wait is not None else None,
         state.said,
-        [[r.content, _suggestions_data(r.suggestions), r.recipient] for r in state.held] if state.held else None,
         state.asked,
         state.requested,
-        state.kept or None,
     )
+    if len(frames) > 1:
+        stored.position = outer.position
+        stored.frames = [_frame_data(f) for f in frames[1:]]
+    if outer.memos or outer.handlers or outer.resume_errors:
+        stored.memos = outer.memos or None
+        stored.handlers = outer.handlers or None
+        stored.resume_errors = outer.resume_errors
+    if state.why is not ENTERED:
+        stored.why = _why_data(state.why)
+    if state.suggestions:
+        stored.suggestions = _suggestions_data(state.suggestions)
+    if state.held:
+        stored.held = [[r.content, _suggestions_data(r.suggestions), r.recipient] for r in state.held]
+    if state.kept:
+        stored.kept = state.kept
     raw = _ENCODER.encode(stored)
     if bytes_max is not None and len(raw) > bytes_max:
         raise StateTooLarge(f"the variables of this conversation need {len(raw):,} bytes and may have {bytes_max:,}")

@@ -15,6 +15,7 @@ from engine.effects import Effect, Handle, Keep, Log, Query, Reply, Request, Set
 from engine.errors import ScriptError
 from engine.events import Event
 from engine.expressions import Moment
+from engine.hurrying import Hurrying
 from engine.interrupts import Interrupted, check_answer, handled, numbered, own_why
 from engine.plan import Plan, Procedure
 from engine.policy import Policy
@@ -53,13 +54,21 @@ def deliver(state: ExecutionState, event: Event) -> ExecutionState:
     return new
 
 
-def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, used: int = 0) -> StepResult:
+def advance(
+    plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, used: int = 0, event: Event | None = None
+) -> StepResult:
     """Run steps until a wait, a query of the database, the end, or the end of the slice.
+
+    With an `event` it is delivered first, as `deliver` does it, which spares the commonest turn a state.
 
     `used` is how many steps this turn has run already; more than `steps_per_turn_max` of them end the
     execution with a script error that names the line. Pure: the given state is not changed.
     """
-    run = _Run(plan, state.copy(), moment, policy)
+    own = state.copy()
+    if event is not None:
+        assert own.wait is not None, "an event comes only to an execution that waits"
+        own.why, own.wait = Resumed(event, own.wait), None
+    run = _Run(plan, own, moment, policy)
     result = run.steps(min(policy.steps_per_slice_max, policy.steps_per_turn_max - used))
     if result is not None:
         return result
@@ -69,66 +78,50 @@ def advance(plan: Plan, state: ExecutionState, moment: Moment, policy: Policy, u
     return run.unfinished(None)
 
 
-class _Run:
+class _Run(Hurrying):
     """One slice of a turn over a state of its own."""
 
-    __slots__ = ("count", "effects", "frame", "here", "plan", "policy", "state")
+    __slots__ = ("frame", "here")
 
-    def __init__(self, plan: Plan, state: ExecutionState, moment: Moment, policy: Policy) -> None:
-        self.plan = plan
-        self.state = state
-        self.policy = policy
-        self.effects: list[Effect] = [*state.held]  # what the slice before held back
-        state.held = ()
-        self.count = 0
-        self.frame = state.frames[-1]  # whose names `here` reads
-        # One for all steps of the slice: no step keeps it beyond its run.
-        reader, everything = state.reader(), state.everything
-        self.here = Here(
-            ENTERED, None, reader, moment, policy, state.kept, state.requested, everything, plan.parameters_of
-        )
+    frame: Frame  # whose names `here` reads
+    here: Here
 
     # ── steps ──
 
     def steps(self, most: int) -> StepResult | None:
-        """Run up to so many steps; return a result where the slice ends with one of them.
-
-        Every conversation spends its time here, so what nearly all steps do is done in place.
-        """
-        state, here, plan = self.state, self.here, self.plan
-        runs, following, temporaries = plan.runs, plan.following, plan.temporaries
+        """Run up to so many steps; return a result where the slice ends with one of them."""
+        state, plan = self.state, self.plan
+        here: Here | None = None
         while self.count < most:
-            self.count += 1
-            frame = state.frames[-1]
-            if frame is not self.frame:
-                self.frame, here.lookup = frame, state.reader()
-            number, memos = frame.position, frame.memos
-            why, state.why = state.why, ENTERED
             try:
+                if self.hurry(most):
+                    if state.wait is not None:
+                        return Suspend(state, tuple(self.effects), self.count, state.wait)
+                    continue
+                here = here or self.surroundings()
+                frame = state.frames[-1]
+                if frame is not self.frame:
+                    self.frame, here.lookup = frame, state.reader()
+                self.count += 1
+                why, state.why = state.why, ENTERED
                 here.why = own_why(state, plan, why) if type(why) is Resumed else why
-                while True:
-                    here.memo = memos.get(number) if memos else None
-                    move = runs[number](here)
-                    if type(move) is Next and move.leaving is None and move.again is None:
-                        if move.effects:
-                            self.take(move.effects)
-                        if move.sets:
-                            self.assign(move.sets)
-                        if memos or number in temporaries:
-                            self.forget_behind(frame, number)
-                        number, here.why = following[number]
-                    elif type(move) is Enter:
-                        number, here.why = self.entry(frame, move)
-                    else:
-                        result = self.apply(move)
-                        if result is not None:
-                            return result
-                        break
-                    frame.position = number
-                    if self.count >= most:
-                        state.why = here.why
-                        break
-                    self.count += 1
+                number, memos = frame.position, frame.memos
+                here.memo = memos.get(number) if memos else None
+                move = plan.runs[number](here)
+                if type(move) is Next and move.leaving is None and move.again is None:
+                    if move.effects:
+                        self.take(move.effects)
+                    if move.sets:
+                        self.assign(move.sets)
+                    if memos or number in plan.temporaries:
+                        self.forget_behind(frame, number)
+                    frame.position, state.why = plan.following[number]
+                elif type(move) is Enter:
+                    frame.position, state.why = self.entry(frame, move)
+                else:
+                    result = self.apply(move)
+                    if result is not None:
+                        return result
             except Interrupted:
                 continue
             except ScriptError as error:
@@ -136,6 +129,23 @@ class _Run:
                 if result is not None:
                     return result
         return None
+
+    def surroundings(self) -> Here:
+        """Return what the steps of the slice may know: one for all, for no step keeps it beyond its run."""
+        state, plan = self.state, self.plan
+        self.frame = state.frames[-1]
+        self.here = Here(
+            ENTERED,
+            None,
+            state.reader(),
+            self.moment,
+            self.policy,
+            state.kept,
+            state.requested,
+            state.everything,
+            plan.parameters_of,
+        )
+        return self.here
 
     def apply(self, move: Move) -> StepResult | None:
         """Do what a step decided."""

@@ -20,6 +20,7 @@ from engine.events import Event
 from engine.expressions import Expression, Moment, evaluate_otherwise
 from engine.members import get_index
 from engine.policy import Policy
+from engine.shortcuts import Act, Question, Ways
 from engine.values import Value
 from engine.waits import Wait
 
@@ -331,6 +332,14 @@ class Step(ABC):
     @abstractmethod
     def run(self, here: Here) -> Move:
         """Return what the step does. Pure; raises ScriptError."""
+
+    def shortcuts(self, ways: Ways) -> dict[int, Act]:
+        """Return acts that stand for `run`, by the points of the step at which they may."""
+        return {}
+
+    def question(self, ways: Ways) -> Question | None:
+        """Return the question that the step asks, if that is a plain one and all it does."""
+        return None
 
     def declares(self) -> tuple[Declaration, ...]:
         """Return what the script is registered for because this statement stands in it."""

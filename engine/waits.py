@@ -107,9 +107,9 @@ def question_of(wait: Wait | None) -> ForMessage | None:
 
 def deadline_of(wait: Wait | None) -> datetime | None:
     """Return when the wait ends by itself, or None: this is the column `wake_at`."""
+    if type(wait) is ForMessage:  # the commonest
+        return wait.deadline
     match wait:
-        case ForMessage(deadline=deadline):
-            return deadline
         case ForTime(until=until):
             return until
         case ForRequest(deadline=deadline) | ForEvent(deadline=deadline) | ForChildren(deadline=deadline):
@@ -125,9 +125,9 @@ def kind_of(wait: Wait | None) -> str | None:
 
     Of several it is message where one is a question, because messages are fetched by it; else the first one's.
     """
+    if type(wait) is ForMessage:
+        return "message"
     match wait:
-        case ForMessage():
-            return "message"
         case ForTime():
             return "time"
         case ForRequest():

@@ -33,9 +33,9 @@ class _Question(Struct, tag_field="kind", tag="message", omit_defaults=True, gc=
 
 def wait_data(wait: Wait) -> object:
     """Return a wait as the JSON's encoder takes it."""
+    if isinstance(wait, ForMessage):
+        return _question(wait, None)
     match wait:
-        case ForMessage():
-            return _question(wait, None)
         case FirstOf(waits=(first, *others)):
             data = [wait_data(part) for part in others]
             return _question(first, data) if isinstance(first, ForMessage) else {**_object(first), "or": data}

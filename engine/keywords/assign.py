@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from engine.errors import ScriptError
 from engine.expressions import Expression
 from engine.grammar import variable_name
+from engine.shortcuts import Act, Ways, setting
 from engine.steps import (
     NEXT,
     Assignment,
@@ -54,6 +55,10 @@ class Assign(Step):
 
     def run(self, here: Here) -> Move:
         return Next((here.assignment(self.target, here.value(self.value)),))
+
+    def shortcuts(self, ways: Ways) -> dict[int, Act]:
+        target = self.target
+        return {} if target.path else {ways.number: setting(target.name, self.value, ways.behind)}
 
 
 @dataclass(frozen=True, slots=True)

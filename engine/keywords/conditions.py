@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from engine.expressions import Expression
+from engine.shortcuts import Act, Ways, choosing, going
 from engine.steps import NEXT, Block, BlockEnded, Enter, Here, Misuse, Move, Section, Step, Written
 from engine.values import Value, equal, less, truthy
 
@@ -64,6 +65,11 @@ class If(Step):
             if truthy(here.value(condition)):
                 return Enter(index)
         return Enter(len(self.conditions)) if len(self.branches) > len(self.conditions) else NEXT
+
+    def shortcuts(self, ways: Ways) -> dict[int, Act]:
+        choices = list(zip(self.conditions, ways.entries, strict=False))
+        otherwise = ways.entries[len(choices)] if len(ways.entries) > len(choices) else ways.behind
+        return {ways.number: choosing(choices, otherwise), -ways.number: going(ways.behind)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from engine.effects import Effect, Reply, Shown, Suggest, Suggestion
 from engine.errors import ScriptError
 from engine.events import EventPublished, MessageReceived, TimedOut
 from engine.expressions import Expression, names_of
+from engine.shortcuts import Question, Ways
 from engine.steps import (
     Assignment,
     Await,
@@ -141,6 +142,12 @@ class Hear(Step):
             parsed.expression_of("hear_or_after"),
             unit_seconds(after.words()[0]) if after and after.words() else 1,
         )
+
+    def question(self, ways: Ways) -> Question | None:
+        rare = (self.prompt, self.timeout, self.retries, self.after, *self.choices, *self.events)
+        if self.type != "text" or any(rare) or (self.target is not None and self.target.path):
+            return None
+        return Question(self.target.name if self.target is not None else None, ways.behind)
 
     def run(self, here: Here) -> Move:
         why = here.why

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from engine.errors import ScriptError
 from engine.expressions import Expression
+from engine.shortcuts import Act, Ways, choosing, going
 from engine.steps import NEXT, Assignment, Block, Enter, Entered, Here, Misuse, Move, Step, Written
 from engine.values import Value, to_number, truthy, type_name
 
@@ -190,6 +191,10 @@ class While(Step):
     def run(self, here: Here) -> Move:
         return Enter(0) if truthy(here.value(self.condition)) else NEXT
 
+    def shortcuts(self, ways: Ways) -> dict[int, Act]:
+        act = choosing([(self.condition, ways.entries[0])], ways.behind)
+        return {ways.number: act, -ways.number: act}
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -260,3 +265,9 @@ class Do(Step):
         if self.before and not self.before.holds(here):
             return NEXT
         return Enter(0)
+
+    def shortcuts(self, ways: Ways) -> dict[int, Act]:
+        if self.before or self.after:
+            return {}
+        act = going(ways.entries[0])
+        return {ways.number: act, -ways.number: act}

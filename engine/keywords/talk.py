@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from engine.effects import Reply
 from engine.expressions import Expression
+from engine.shortcuts import Act, Ways, saying
 from engine.steps import Here, Move, Next, Step, Written
 from engine.values import to_text
 
@@ -52,6 +53,11 @@ class Talk(Step):
         recipient = to_text(here.value(self.recipient)) if self.recipient else None
         return Next((), (Reply(content, (), recipient),))
 
+    def shortcuts(self, ways: Ways) -> dict[int, Act]:
+        if len(self.texts) != 1 or self.recipient is not None:
+            return {}
+        return {ways.number: saying(self.texts[0], ways.behind)}
+
 
 @dataclass(frozen=True, slots=True)
 class BeginTalk(Step):
@@ -84,3 +90,6 @@ class BeginTalk(Step):
 
     def run(self, here: Here) -> Move:
         return Next(effects=(Reply(to_text(here.value(self.text))),))
+
+    def shortcuts(self, ways: Ways) -> dict[int, Act]:
+        return {ways.number: saying(self.text, ways.behind)}

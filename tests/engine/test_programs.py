@@ -14,6 +14,7 @@ from engine.compiler import compile_script
 from engine.errors import CompileError
 from engine.plan import Plan
 from engine.policy import Policy
+from engine.state import encode_state
 from engine.waits import question_of
 from tests.engine.player import Player
 from tests.engine.programs import programs
@@ -38,7 +39,7 @@ def conversation(plan: Plan, seed: int, *, stored: bool) -> tuple[list[str], obj
             player.hear(chance.choice(ANSWERS))
         else:
             player.after(timedelta(minutes=3))
-    return player.transcript, player.state.variables
+    return player.transcript, encode_state(player.state)
 
 
 @given(programs(), st.integers(0, 10_000))
@@ -46,6 +47,37 @@ def conversation(plan: Plan, seed: int, *, stored: bool) -> tuple[list[str], obj
 def test_storing_after_every_step_changes_nothing(source: str, seed: int) -> None:
     plan = compile_script("p.bas", {"p.bas": source})
     assert conversation(plan, seed, stored=True) == conversation(plan, seed, stored=False)
+
+
+@given(programs(), st.integers(0, 10_000))
+@settings(max_examples=examples(40), deadline=None)
+def test_shortcuts_change_nothing(source: str, seed: int) -> None:
+    plan, plain = (compile_script("p.bas", {"p.bas": source}) for _ in range(2))
+    object.__setattr__(plain, "shortcuts", {})
+    object.__setattr__(plain, "questions", {})
+    for stored in (False, True):
+        assert conversation(plan, seed, stored=stored) == conversation(plain, seed, stored=stored)
+
+
+def test_a_plain_turn_takes_shortcuts_alone() -> None:
+    source = """
+        n = 0
+        DO
+            HEAR said
+            SET n = n + 1
+            IF said = "yes" THEN
+                TALK "good"
+            END IF
+            TALK "That was ${n}"
+        LOOP
+    """
+    plan = compile_script("p.bas", {"p.bas": source})
+    object.__setattr__(plan, "runs", {})  # so that whatever goes the long way fails
+    player = Player(plan, Policy(), store_every_slice=False)
+    player.run()
+    player.hear("yes")
+    player.hear("no")
+    assert player.transcript == ["user: yes", "bot: good", "bot: That was 1", "user: no", "bot: That was 2"]
 
 
 @given(programs())
