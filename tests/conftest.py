@@ -190,6 +190,12 @@ def copying(name: str, source: str) -> str:
     return f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY file_copy"
 
 
+def own_rights(name: str) -> str:
+    """Return the statement that gives a database the rights on itself of the one with roles: no copy takes them over."""
+    given = f"(SELECT datacl FROM pg_database WHERE datname = '{WITH_ROLES}')"
+    return f"UPDATE pg_database SET datacl = {given} WHERE datname = '{name}'"
+
+
 _numbers = itertools.count(1)
 
 
@@ -202,7 +208,7 @@ def make_database(postgres: Running, request: pytest.FixtureRequest) -> Iterator
         migrated = "template_with_roles" if roles else "template"
         source = "template0" if empty else request.getfixturevalue(migrated)
         name = f"t{next(_numbers)}"
-        run(execute(postgres.dsn, copying(name, source)))
+        run(execute(postgres.dsn, copying(name, source), *((own_rights(name),) if roles else ())))
         made.append(name)
         return postgres.dsn_of(name)
 
