@@ -21,17 +21,6 @@ begin
 end
 $$;
 
--- The same with whether it was made of what was saved, by one look at the catalogue.
-create function workflow_data_found(place text, name text, out tab oid, out made boolean) returns record
-    stable language plpgsql set search_path from current
-as $$
-begin
-    select c.oid, coalesce(d.description = 'made by SAVE', false) into tab, made
-    from pg_class c left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
-    where c.relnamespace = to_regnamespace(quote_ident(place)) and c.relname = workflow_data_found.name and c.relkind in ('r', 'p', 'v', 'm', 'f');
-end
-$$;
-
 -- The column that a name means; `id` is also the key of a table that has no column of that name.
 create function workflow_data_column(tab oid, wanted text, out name text, out kind regtype) returns record
     stable strict language plpgsql set search_path from current
@@ -796,7 +785,9 @@ declare
     answer json;
     changed bigint;
 begin
-    select * into tab, made from workflow_data_found(place, name);
+    select c.oid, coalesce(d.description = 'made by SAVE', false) into tab, made
+    from pg_class c left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
+    where c.relnamespace = to_regnamespace(quote_ident(place)) and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f');
     if asked ? 'positional' then
         rows := workflow_data_name(tab, name, asked -> 'positional');
     elsif verb = 'update' then
