@@ -1,7 +1,7 @@
 """Turns that ask the database: each runs in a transaction of its own, and commits in it.
 
 States of such a turn: *queued* (all connections for asking are in use), *open* (its transaction is open;
-every question runs under a savepoint), *committed*, *undone* (rolled back: the whole turn is run again from the
+every question can be undone alone), *committed*, *undone* (rolled back: the whole turn is run again from the
 last committed state, after a pause). These connections are never the committer's, so slow questions delay
 nobody but each other.
 """

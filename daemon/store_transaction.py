@@ -1,4 +1,8 @@
-"""The transaction of a turn that asks the database: each question under a savepoint, the turn at its end."""
+"""The transaction of a turn that asks the database: each question can be undone alone, the turn comes at its end.
+
+The first question needs no savepoint, because nothing stands before it: most turns ask once, and a savepoint is two
+round trips. Once it is answered, each further one has its own.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,7 @@ class TurnTransaction:
     def __init__(self, connection: Connection, owner: str) -> None:
         self._connection = connection
         self._owner = owner
+        self._answered = False
         self.committed = False
 
     async def ask(self, asked: Query, execution: LoadedExecution) -> QueryAnswered | QueryFailed:
@@ -41,9 +46,7 @@ class TurnTransaction:
         Raises asyncpg.PostgresError of the classes that concern the whole turn, InterfaceError, OSError.
         """
         try:
-            name, arguments = _statement(asked, execution)
-            async with self._connection.transaction():
-                answer = await self._connection.fetchval(query(name), *arguments)
+            answer = await self._answer(*_statement(asked, execution))
         except _Refused as refused:
             return QueryFailed(str(refused))
         except asyncpg.PostgresError as refused:
@@ -54,6 +57,22 @@ class TurnTransaction:
             return QueryAnswered(None if answer is None else json.loads(answer))
         except (ValueError, RecursionError) as error:  # nested beyond what any variable holds
             return QueryFailed(f"The answer of the database cannot be read: {error}.", "limit")
+
+    async def _answer(self, name: str, arguments: tuple[object, ...]) -> str | None:
+        """Run a statement; what it did is undone, and nothing else, where it is refused."""
+        answer: str | None
+        if self._answered:
+            async with self._connection.transaction():
+                answer = await self._connection.fetchval(query(name), *arguments)
+            return answer
+        try:
+            answer = await self._connection.fetchval(query(name), *arguments)
+        except asyncpg.PostgresError:
+            if not self._connection.is_closed():
+                await self._connection.execute(query("begin_anew"))
+            raise
+        self._answered = True
+        return answer
 
     async def commit_turn(self, turn: Turn) -> bool:
         """Write the turn. False: it lost its race; what was asked is undone when the transaction ends."""

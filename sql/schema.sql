@@ -3396,11 +3396,10 @@ $$;
 create function workflow_data_role(wanted text) returns text
     stable language plpgsql set search_path from current
 as $$
+declare
+    chosen constant text := coalesce(nullif(wanted, ''), 'stepwell_data');
 begin
-    return (
-        select r.rolname from pg_roles r
-        where r.rolname = coalesce(nullif(wanted, ''), 'stepwell_data') and pg_has_role(session_user, r.oid, 'member')
-    );
+    return case when pg_has_role(session_user, to_regrole(quote_ident(chosen)), 'member') then chosen end;
 end
 $$;
 
@@ -3558,8 +3557,46 @@ begin
 end
 $$;
 
+-- The SQL that adds one row, the most usual thing: told by one look at the catalogue where every name is a column's and
+-- every value fits (in a table with columns of its own the database says so). NULL where more must be asked or done.
+create function workflow_data_insert_one(place text, name text, tab oid, made boolean, entry jsonb, replaces boolean) returns text
+    stable language plpgsql set search_path from current
+as $$
+declare
+    keys int2[] := (select i.indkey from pg_index i where i.indrelid = tab and i.indisprimary);
+    told record;
+begin
+    select count(*) as count, bool_and(c.attnum is not null and (not made or c.fits)) as fits,
+        string_agg(quote_ident(c.key), ', ') as names,
+        string_agg(workflow_data_input(c.kind, format('($1 -> %L)', c.key)), ', ') as inputs,
+        array_agg(c.attnum) as given,
+        string_agg(format('%I = excluded.%I', c.key, c.key), ', ') as every,
+        string_agg(format('%I = excluded.%I', c.key, c.key), ', ') filter (where not c.attnum = any(keys)) as others
+    into told
+    from (
+        select e.key, a.attnum, a.atttypid::regtype as kind, case jsonb_typeof(e.value)
+            when 'null' then e.key <> 'id'
+            when 'string' then a.atttypid in ('text'::regtype, 'jsonb'::regtype)
+            when 'number' then a.atttypid in ('numeric'::regtype, 'text'::regtype, 'jsonb'::regtype)
+                or a.atttypid = 'int8'::regtype and e.value::text ~ '^-?\d{1,18}$'
+            when 'boolean' then a.atttypid in ('boolean'::regtype, 'text'::regtype, 'jsonb'::regtype)
+            else a.atttypid = 'jsonb'::regtype end as fits
+        from jsonb_each(entry) e
+        left join pg_attribute a on a.attrelid = tab and a.attname = e.key and a.attnum > 0 and not a.attisdropped
+    ) c;
+    if told.fits is not true then
+        return null;
+    end if;
+    return format('insert into %I.%I as t (%s) values (%s)%s returning jsonb_build_array(%s)', place, name, told.names, told.inputs,
+        case when replaces and keys <@ told.given then format(' on conflict (%s) do update set %s',
+            (select string_agg(quote_ident(a.attname), ', ') from pg_attribute a where a.attrelid = tab and a.attnum = any(keys)),
+            coalesce(told.others, told.every)) else '' end,
+        case when entry ? 'id' then 't.id' else coalesce('t.' || quote_ident((workflow_data_column(tab, 'id')).name), 'null::text') end);
+end
+$$;
+
 -- SAVE and INSERT: rows with the same columns go in one statement. Answers with the ids.
-create function workflow_data_save(place text, name text, tab oid, rows jsonb, replaces boolean, role_name text) returns jsonb
+create function workflow_data_save(place text, name text, tab oid, made boolean, rows jsonb, replaces boolean, role_name text) returns jsonb
     volatile language plpgsql set search_path from current
 as $$
 declare
@@ -3569,6 +3606,22 @@ declare
     added jsonb;
     ids jsonb := '[]';
 begin
+    if jsonb_array_length(rows) = 1 then
+        statement := workflow_data_insert_one(place, name, tab, made, rows -> 0, replaces);
+        if statement is not null then
+            perform set_config('role', coalesce(role_name, before), true);
+            execute statement into added using rows -> 0;
+            perform set_config('role', before, true);
+            if rows -> 0 ->> 'id' ~ '^\d' then
+                perform workflow_data_count_on(place, name, rows);
+            end if;
+            return coalesce(added, '[]');
+        end if;
+    end if;
+    if made then
+        perform workflow_data_widen(place, name, tab, rows);
+        rows := workflow_data_known(tab, rows);
+    end if;
     for batch in
         select keys, jsonb_agg(r order by n) as entries from (
             select r, n, array(select k from jsonb_object_keys(r) k order by k) as keys from jsonb_array_elements(rows) with ordinality e(r, n)
@@ -3596,12 +3649,16 @@ as $$
 declare
     name constant text := asked ->> 'table';
     before constant text := current_setting('role');
-    tab oid := workflow_data_table(place, name);
+    tab oid;
+    made boolean;
     rows jsonb := asked -> 'rows';
     statement text;
     answer json;
     changed bigint;
 begin
+    select c.oid, coalesce(d.description = 'made by SAVE', false) into tab, made
+    from pg_class c left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
+    where c.relnamespace = to_regnamespace(quote_ident(place)) and c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f');
     if asked ? 'positional' then
         rows := workflow_data_name(tab, name, asked -> 'positional');
     elsif verb = 'update' then
@@ -3611,10 +3668,11 @@ begin
         return case verb when 'merge' then '0' else '[]' end;
     elsif tab is null and verb in ('save', 'insert', 'merge') then
         tab := workflow_data_make(place, name, rows);
+        made := workflow_data_made(tab);
     elsif tab is null then
         return case when verb = 'find' then case when asked ? 'file' then null else '[]'::json end when verb <> 'aggregate' or lower(asked ->> 'function') in ('count', 'sum') then '0' else 'null' end;
     end if;
-    if verb in ('save', 'insert', 'merge', 'update') and workflow_data_made(tab) and rows is not null and rows <> '[null]' then
+    if verb in ('merge', 'update') and made and rows is not null and rows <> '[null]' then
         perform workflow_data_widen(place, name, tab, rows);
         rows := workflow_data_known(tab, rows);
     end if;
@@ -3623,7 +3681,7 @@ begin
     end if;
     case verb
         when 'save', 'insert' then
-            answer := workflow_data_save(place, name, tab, rows, verb = 'save', role_name)::json;
+            answer := workflow_data_save(place, name, tab, made, rows, verb = 'save', role_name)::json;
             return case when (asked ->> 'one')::boolean then answer -> 0 else answer end;
         when 'merge' then
             perform pg_advisory_xact_lock(hashtextextended('stepwell data', tab::bigint));
@@ -3652,6 +3710,7 @@ $$;
 
 create function workflow_data(bot uuid, verb text, asked jsonb, manner jsonb) returns json
     volatile language plpgsql set search_path from current set timezone = 'UTC' set datestyle = 'ISO, DMY' set enable_seqscan = on
+    set plan_cache_mode = force_generic_plan
 as $$
 declare
     place constant text := workflow_data_schema(coalesce(bot, '00000000-0000-0000-0000-000000000000'), manner ->> 'prefix');

@@ -7,8 +7,6 @@ STEPWELL_TEST_POSTGRES_BIN names a folder of other PostgreSQL programs; STEPWELL
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import itertools
 import os
 import random
@@ -24,11 +22,13 @@ import pytest
 from hypothesis import Phase, settings
 
 from daemon.embedded import Running, start_embedded
+from daemon.migrations import create_roles, migrate
 from tests import run_state
 
 T = TypeVar("T")
 
 TEMPLATE = "stepwell_template"
+WITH_ROLES = "stepwell_template_with_roles"
 BINARIES = os.environ.get("STEPWELL_TEST_POSTGRES_BIN")
 # Trusted to the test alone: what a crash of the machine would lose is thrown away at the end anyway.
 SERVER_SETTINGS = {
@@ -153,10 +153,9 @@ async def execute(dsn: str, *statements: str) -> None:
 
 async def migrate_template(dsn: str) -> None:
     """Bring the template to the newest schema, with the project's own migrations."""
-    migrations = importlib.import_module("daemon.migrations")
     connection = await asyncpg.connect(dsn)
     try:
-        await migrations.migrate(connection, schema="public")
+        await migrate(connection, schema="public")
     finally:
         await connection.close()
 
@@ -165,9 +164,36 @@ async def migrate_template(dsn: str) -> None:
 def template(postgres: Running) -> str:
     """The name of the migrated database that every test's own is copied from."""
     run(execute(postgres.dsn, f"CREATE DATABASE {TEMPLATE}"))
-    if importlib.util.find_spec("daemon.migrations"):
-        run(migrate_template(postgres.dsn_of(TEMPLATE)))
+    run(migrate_template(postgres.dsn_of(TEMPLATE)))
     return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def template_with_roles(postgres: Running, template: str) -> str:
+    """The name of a copy of the template in which the roles of the contract have their rights."""
+    run(execute(postgres.dsn, copying(WITH_ROLES, template)))
+    run(grant_roles(postgres.dsn_of(WITH_ROLES)))
+    return WITH_ROLES
+
+
+async def grant_roles(dsn: str) -> None:
+    """Make the roles, of which there is one set in a server, and give them their rights in this database."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await create_roles(connection)
+    finally:
+        await connection.close()
+
+
+def copying(name: str, source: str) -> str:
+    """Return the statement that copies a database as files: half the CPU of writing its pages to the log too."""
+    return f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY file_copy"
+
+
+def own_rights(name: str) -> str:
+    """Return the statement that gives a database the rights on itself of the one with roles: no copy takes them over."""
+    given = f"(SELECT datacl FROM pg_database WHERE datname = '{WITH_ROLES}')"
+    return f"UPDATE pg_database SET datacl = {given} WHERE datname = '{name}'"
 
 
 _numbers = itertools.count(1)
@@ -175,13 +201,14 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def make_database(postgres: Running, request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
-    """Make databases that end with the test: `make_database()` migrated, `make_database(empty=True)` not."""
+    """Make databases that end with the test: `make_database()` migrated, `empty=True` not, `roles=True` with roles."""
     made: list[str] = []
 
-    def make(*, empty: bool = False) -> str:
-        source = "template0" if empty else request.getfixturevalue("template")
+    def make(*, empty: bool = False, roles: bool = False) -> str:
+        migrated = "template_with_roles" if roles else "template"
+        source = "template0" if empty else request.getfixturevalue(migrated)
         name = f"t{next(_numbers)}"
-        run(execute(postgres.dsn, f"CREATE DATABASE {name} TEMPLATE {source}"))
+        run(execute(postgres.dsn, copying(name, source), *((own_rights(name),) if roles else ())))
         made.append(name)
         return postgres.dsn_of(name)
 

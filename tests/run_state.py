@@ -1,7 +1,7 @@
 """The state directory of a run of the tests: workers and the processes they start share the grammar's tables in it.
 
 Building the tables takes seconds of CPU, and dozens of processes need them. The first one builds them, the others
-wait for that; pytest's cache keeps them for the next run.
+wait for that; pytest's cache keeps them for the next run, and bytecode where none is written beside the sources.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from daemon.grammar_tables import PREFIX, TablesInDirectory
 from engine.registry import keep_tables
 
 VARIABLE = "STATE_DIRECTORY"
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
 class SharedTables:
@@ -55,6 +56,9 @@ def make(cache: Path) -> Path:
     made.chmod(0o711)  # a server's user walks through it
     os.environ[VARIABLE] = str(made)
     _copy(cache, made)
+    if os.environ.pop(NO_BYTECODE, ""):
+        # Whoever wants none beside the sources need not have every process compile them anew, for seconds of CPU.
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str((cache if cache.is_dir() else made) / "bytecode"))
     return made
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 import pytest
 
 from daemon.embedded import Running
-from daemon.migrations import Connection, create_roles
+from daemon.migrations import Connection
 from tests.conftest import execute, run
 
 
@@ -36,14 +36,9 @@ async def wait_for_rule(dsn: str) -> None:
 
 
 @pytest.fixture
-async def database(database: str, trusting: None) -> str:
+def database(make_database: Callable[..., str], trusting: None) -> str:
     """A fresh migrated database that has the roles of the contract."""
-    connection = await asyncpg.connect(database)
-    try:
-        await create_roles(connection)
-    finally:
-        await connection.close()
-    return database
+    return make_database(roles=True)
 
 
 @pytest.fixture

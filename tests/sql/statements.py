@@ -111,6 +111,7 @@ OPERATOR = {
 }
 
 SELDOM = {
+    "begin_anew": "a question that was refused",
     "create_migrations_table": "migrate",
     "create_schema_statement": "migrate",
     "create_scratch_statement": "scratch databases of chat and test",

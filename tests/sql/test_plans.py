@@ -13,16 +13,16 @@ from daemon.statements import query
 from daemon.store_turns import arguments_of_turn, columns_of_turns
 from tests.sql.world import close_store, deploy, open_store, turn_of
 
-# 30,000 waiting conversations, 20,000 messages nobody waits for, half the timers in the past.
+# 3,000 conversations, 2,000 messages nobody waits for, half the timers in the past.
 LARGE = """
 insert into workflow_executions (id, workflow_name, state_json, status, session_id, script_path, plan_hash, mode, wait_kind,
     wake_at, start_order, partition)
 select gen_random_uuid(), 't', '{}', case when n % 3 = 0 then 'completed' else 'waiting' end, s, 't', 'p1', 'workflow', 'message',
     case when n % 10 = 0 then now() + make_interval(secs => n) end, n, workflow_partition(s)
-from (select n, gen_random_uuid() as s from generate_series(1, 30000) n) x;
+from (select n, gen_random_uuid() as s from generate_series(1, 3000) n) x;
 alter table workflow_messages disable trigger user;
 insert into workflow_messages (session_id, content, created_at, partition)
-select s, 'x', now(), workflow_partition(s) from (select gen_random_uuid() as s from generate_series(1, 20000)) x;
+select s, 'x', now(), workflow_partition(s) from (select gen_random_uuid() as s from generate_series(1, 2000)) x;
 alter table workflow_messages enable trigger user;
 insert into workflow_replies (session_id, execution_id, turn, position, content, created_at)
 select session_id, id, 1, 1, 'x', now() from workflow_executions;

@@ -112,6 +112,22 @@ async def test_the_transaction_goes_on_after_a_refusal(
     assert [tuple(row) for row in rows] == [("one", str(asked.session_id)), ("two", str(asked.session_id))]
 
 
+async def test_a_first_question_that_is_refused_leaves_nothing_behind(
+    store: Store, connection: Connection, asked: LoadedExecution
+) -> None:
+    await connection.execute(
+        "create function half(x text) returns text language plpgsql as $$ begin"
+        " perform create_ticket(x); perform set_config('stepwell.left', x, true); raise exception 'no'; end $$"
+    )
+    async with store.transaction() as transaction:
+        for _ in range(2):
+            assert isinstance(await transaction.ask(Query("tool:half", ("lost",)), asked), QueryFailed)
+        assert await transaction.ask(Query("tool:create_ticket", ("kept",)), asked) == QueryAnswered(3)
+        assert isinstance(await transaction.ask(Query("tool:half", ("lost",)), asked), QueryFailed)
+        assert await transaction.commit_turn(turn_of(asked))
+    assert await connection.fetchval("select string_agg(description, ',') from tickets") == "kept"
+
+
 async def test_what_was_asked_is_undone_with_a_turn_that_lost_its_race(
     store: Store, connection: Connection, asked: LoadedExecution
 ) -> None:
