@@ -55,6 +55,7 @@ HOT = {
     "tend_partitions": "the lease and the share, every second",
     "run_data": "each data keyword; the tables it reads are the bot's own",
     "send_message": "each message that a command sends",
+    "settle_timers": "timers that come due before their execution",
     "set_bot_memory": "a turn that sets the bot's memory",
     "set_schedule": "a turn that schedules",
     "set_session_variable": "a turn that sets a variable of the session",
