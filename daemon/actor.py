@@ -26,6 +26,7 @@ import structlog
 from daemon.asking import Asking
 from daemon.committer import Committed, Committer, Outcome, Refused, Stale
 from daemon.cues import (
+    Begun,
     Cue,
     Elapsed,
     Heard,
@@ -83,6 +84,7 @@ class _Suspension:
 
 
 SUSPENSION = _Suspension()
+PATIENT = {Elapsed, Begun}  # what comes by itself: its turn lets those of messages go before
 
 
 class Actor:
@@ -208,7 +210,7 @@ class Actor:
         outcome: Outcome
         if type(begun) is Ran:
             ran = begun
-            around.committer.commit(ran.turn, self.resume, self._lane)
+            around.committer.commit(ran.turn, self.resume, self._lane, patient=type(cue) in PATIENT)
             outcome = await SUSPENSION
         else:
             around.at_length(self, self._finish(running, cue))

@@ -138,6 +138,12 @@ class Store:
             if len(early) < len(rows) or not settled or not settled[0][0]:
                 return [DueExecution(*row) for row in rows if row[2] is not None]
 
+    async def count_due(self, count_max: int) -> int:
+        """Return how many have something to do by now, those in hand included: of each kind at most so many."""
+        rows = await self._lanes.fetch(query("count_due"), self.owner, count_max)
+        count: int = rows[0][0]
+        return count
+
     async def next_due(self, held: Collection[UUID] = ()) -> float | None:
         """Return the seconds until the next wake_at (negative: overdue), or None if nothing is to come."""
         rows = await self._lanes.fetch(query("next_due"), self.owner, list(held))

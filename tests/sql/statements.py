@@ -14,6 +14,7 @@ HOT = {
     "clear_schedule": "a turn that takes schedules back",
     "commit_turn": "each turn that comes alone",
     "commit_turns": "each batch of turns",
+    "count_due": "now and then, while many are due at once",
     "count_executions": "a gauge",
     "count_requests": "a gauge",
     "delete_ended_requests": "cleaning up, every hour",

@@ -209,6 +209,7 @@ async def arguments(connection: Connection, loaded: list[LoadedExecution]) -> di
     return arguments_of_turns(one, loaded) | {
         "answer_requests": ("d1", json.dumps(answers), 8, "repeat"),
         "check_listening": ("workflow_wake",),
+        "count_due": ("d1", 1000),
         "count_executions": (1000,),
         "count_requests": (1000,),
         "delete_ended_requests": (24,),
