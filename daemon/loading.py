@@ -24,7 +24,7 @@ from engine.plan import Plan
 from engine.state import UnreadableCheckpoint
 from engine.values import Value
 
-SLICE_SECONDS = 0.002  # of reading checkpoints, until others have their turn
+SLICE_SECONDS = 0.001  # of reading checkpoints, until others have their turn
 
 log = structlog.get_logger(__name__)
 

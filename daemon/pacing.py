@@ -14,8 +14,9 @@ SLICE = 32
 RATE_LEAST = 1_000.0  # a second; also where few are left
 GOAL_SECONDS = 45.0  # all that was due at one moment is out by then; what comes after that, …
 HASTE_SECONDS = 5.0  # … or is left by then, within so long
-UNDER_WAY_MAX = 64  # with company; …
-UNDER_WAY_ALONE_MAX = 256  # … with nobody to be careful of, or when all of it is late
+UNDER_WAY_LEAST = 64  # with company; …
+UNDER_WAY_SECONDS = 0.05  # … more, where the rate asks for it although each takes so long; …
+UNDER_WAY_MAX = 256  # … and this with nobody to be careful of, or when all of it is late
 SLOW_SECONDS = 0.25  # what takes longer, by a slow tool or a slow database, keeps nobody waiting
 LOOK_SECONDS = 0.002  # between two looks whether there is room
 
@@ -23,7 +24,7 @@ LOOK_SECONDS = 0.002  # between two looks whether there is room
 class Pace:
     """When the next slice may go out: the plan, and the slices under way. Moments are seconds of any steady clock."""
 
-    def __init__(self, under_way_max: int = UNDER_WAY_ALONE_MAX) -> None:
+    def __init__(self, under_way_max: int = UNDER_WAY_MAX) -> None:
         self._most = max(SLICE, under_way_max)
         self._under_way: deque[tuple[float, set[Hashable]]] = deque()
         self._next = 0.0
@@ -45,8 +46,9 @@ class Pace:
         `busy` are those that have something to do still, `late` as for plan(); `company`: somebody says something.
         """
         hurry = not company or late > GOAL_SECONDS
+        most = self._most if hurry else min(self._most, max(UNDER_WAY_LEAST, int(self.rate * UNDER_WAY_SECONDS)))
         under_way = self._count(busy, now)
-        if under_way and under_way + SLICE > (self._most if hurry else min(self._most, UNDER_WAY_MAX)):
+        if under_way and under_way + SLICE > most:
             return LOOK_SECONDS
         return max(0.0, self._next - now) if company else 0.0
 

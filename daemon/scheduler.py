@@ -19,7 +19,7 @@ import structlog
 
 from daemon.backoff import Backoff
 from daemon.metrics import Metrics
-from daemon.pacing import SLICE, UNDER_WAY_ALONE_MAX, Pace
+from daemon.pacing import SLICE, UNDER_WAY_MAX, Pace
 from daemon.partitions import Partitions
 from daemon.pressure import Pressure
 from daemon.rows import DueExecution
@@ -61,7 +61,7 @@ class Scheduler:
         self._sweep_seconds = sweep_seconds
         self._trouble = Backoff(0.02, 5.0, random)
         self._random = random
-        self._pace = Pace(min(batch_max, UNDER_WAY_ALONE_MAX))
+        self._pace = Pace(min(batch_max, UNDER_WAY_MAX))
         self._began = self._counted = 0.0
         self.looking = False
 

@@ -219,7 +219,7 @@ class Supervisor:
         `more`: there may be more for the same sessions, to be looked for when these are used up.
         """
         taken = 0
-        self.heard_at = monotonic()
+        self.heard_at = monotonic() if isinstance(next(iter(messages), None), PendingMessage) else self.heard_at
         strangers: dict[UUID, list[PendingMessage | Signal]] = {}
         self._more = more
         until = perf_counter() + SLICE_SECONDS
