@@ -8,9 +8,11 @@ careful of. Of what was handed out only so much may be under way: a slow databas
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from typing import TypeVar
 
 SLICE = 32
+APART = 4  # rows of executions on one page, of the usual size
 RATE_LEAST = 1_000.0  # a second; also where few are left
 GOAL_SECONDS = 45.0  # all that was due at one moment is out by then; what comes after that, …
 HASTE_SECONDS = 5.0  # … or is left by then, within so long
@@ -19,6 +21,20 @@ UNDER_WAY_SECONDS = 0.05  # … more, where the rate asks for it although each t
 UNDER_WAY_MAX = 256  # … and this with nobody to be careful of, or when all of it is late
 SLOW_SECONDS = 0.25  # what takes longer, by a slow tool or a slow database, keeps nobody waiting
 LOOK_SECONDS = 0.002  # between two looks whether there is room
+
+T = TypeVar("T")
+
+
+def slices_of(due: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Give all in slices, with those that come one after the other in different ones, and not in two that follow.
+
+    What fell due at one moment is found in the order of the table. A page has room for a new version of one of its
+    rows; the next one finds the room of the last one's old version, once that has been committed.
+    """
+    count = -(-len(due) // SLICE)
+    for first in range(min(APART, count)):
+        for place in range(first, count, APART):
+            yield due[place::count]
 
 
 class Pace:

@@ -19,7 +19,7 @@ import structlog
 
 from daemon.backoff import Backoff
 from daemon.metrics import Metrics
-from daemon.pacing import SLICE, UNDER_WAY_MAX, Pace
+from daemon.pacing import SLICE, UNDER_WAY_MAX, Pace, slices_of
 from daemon.partitions import Partitions
 from daemon.pressure import Pressure
 from daemon.rows import DueExecution
@@ -134,10 +134,10 @@ class Scheduler:
     async def _fire(self, due: Sequence[DueExecution]) -> int:
         """Hand out what is due, slice by slice; return how many were taken."""
         loop, pace, taken = asyncio.get_running_loop(), self._pace, 0
-        for first in range(0, len(due), SLICE):
+        for part in slices_of(due):
             while pause := self._pause():  # noqa: ASYNC110 - for a moment, not for an event
                 await asyncio.sleep(pause)
-            actors = await self._supervisor.deliver_due(due[first : first + SLICE])
+            actors = await self._supervisor.deliver_due(part)
             pace.handed_out(actors, loop.time())
             taken += len(actors)
         return taken

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import chain, count, pairwise
 from random import Random
 
 import pytest
 
-from daemon.pacing import GOAL_SECONDS, HASTE_SECONDS, RATE_LEAST, SLICE, SLOW_SECONDS, UNDER_WAY_LEAST, Pace
+from daemon.pacing import GOAL_SECONDS, HASTE_SECONDS, RATE_LEAST, SLICE, SLOW_SECONDS, UNDER_WAY_LEAST, Pace, slices_of
 
 
 class Crowd:
@@ -38,6 +38,16 @@ class Crowd:
     def _still(self) -> dict[int, float]:
         self.busy = {name: end for name, end in self.busy.items() if end > self.now}
         return self.busy
+
+
+@pytest.mark.parametrize("count", [0, 1, SLICE, SLICE + 1, 5 * SLICE, 1000])
+def test_slices_are_of_all_and_of_no_neighbours(count: int) -> None:
+    slices = [list(part) for part in slices_of(range(count))]
+    assert sorted(chain(*slices)) == list(range(count)) and all(0 < len(part) <= SLICE for part in slices)
+    if len(slices) >= 16:
+        for one, next_ in pairwise(slices):
+            together = sorted(one + next_)
+            assert all(b - a >= 4 for a, b in pairwise(together))
 
 
 def test_few_are_out_at_once() -> None:
