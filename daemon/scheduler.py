@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 from random import Random
 from time import monotonic
 
@@ -28,9 +29,10 @@ from daemon.store_faults import Fault, fault_of
 from daemon.supervisor import Supervisor
 
 AGAIN_SECONDS = 0.01  # what is due cannot be taken yet: no room, or it is in hand already
-SLICES_A_LOOK = 16
+WANTED_LEAST, WANTED_MAX = 4 * SLICE, 16 * SLICE  # in one look: about as many as are handed out until the next one
 COUNT_SECONDS = 5.0  # between two counts of what is due, while there is more of it than one look finds
 COUNT_MAX = 300_000
+FIRE_SECONDS = 0.15  # so long a signal, or the start of another lane, may go unseen
 COMPANY_SECONDS = 1.0  # whoever said something so lately may say more
 LANES = 1 << 31
 
@@ -62,7 +64,7 @@ class Scheduler:
         self._trouble = Backoff(0.02, 5.0, random)
         self._random = random
         self._pace = Pace(min(batch_max, UNDER_WAY_MAX))
-        self._began = self._counted = 0.0
+        self._began, self._counted, self._wanted = 0.0, -inf, WANTED_MAX
         self.looking = False
 
     async def run(self) -> None:
@@ -94,19 +96,21 @@ class Scheduler:
     async def _hand_out(self) -> float:
         """Hand out everything that is due; return the seconds to sleep."""
         supervisor = self._supervisor
-        self._began = asyncio.get_running_loop().time()
+        self._began, self._counted = asyncio.get_running_loop().time(), -inf
+        self._pace.plan(0, 0.0)
         self.looking = True
         try:
             while True:
                 await self._tell_events()
                 await self._deliver_signals()
                 await self._pressure.clear()
-                wanted = min(self._batch_max, SLICES_A_LOOK * SLICE)
+                wanted = min(self._batch_max, self._wanted)
                 due = await self._store.fetch_due(supervisor.held_due, wanted, self._random.randrange(LANES))
                 if len(due) == wanted:
                     await self._plan()
-                taken = await self._fire(due) if due else 0
-                if len(due) < wanted or not taken:
+                taken, handled = await self._fire(due)
+                self._wanted = min(2 * wanted, WANTED_MAX) if handled else max(taken + SLICE, WANTED_LEAST)
+                if not taken or (handled and len(due) < wanted):
                     break
             if due and not taken:
                 return AGAIN_SECONDS
@@ -131,16 +135,20 @@ class Scheduler:
             self._counted = now
             self._pace.plan(await self._store.count_due(COUNT_MAX), now - self._began)
 
-    async def _fire(self, due: Sequence[DueExecution]) -> int:
-        """Hand out what is due, slice by slice; return how many were taken."""
+    async def _fire(self, due: Sequence[DueExecution]) -> tuple[int, bool]:
+        """Hand out what is due, slice by slice, for as long as nothing else has to be looked for; return how many were
+        taken, and whether that was all."""
         loop, pace, taken = asyncio.get_running_loop(), self._pace, 0
+        until = loop.time() + FIRE_SECONDS
         for part in slices_of(due):
+            if taken and loop.time() > until:
+                return taken, False
             while pause := self._pause():  # noqa: ASYNC110 - for a moment, not for an event
                 await asyncio.sleep(pause)
             actors = await self._supervisor.deliver_due(part)
             pace.handed_out(actors, loop.time())
             taken += len(actors)
-        return taken
+        return taken, True
 
     def _pause(self) -> float:
         supervisor, now = self._supervisor, asyncio.get_running_loop().time()

@@ -9,6 +9,6 @@ select (
     select count(*) from (
         select from workflow_executions e
         join workflow_partitions p on p.number = e.partition and p.owner = $1
-        where e.plan_hash is not null and e.status = 'running' limit $2
+        where case when e.status = 'running' then e.plan_hash is not null else false end limit $2
     ) begun
 ) as due

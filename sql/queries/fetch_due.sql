@@ -9,13 +9,13 @@ with recursive walk as (
     from walk cross join lateral (
         (
             select workflow_lane(e.bot_id, e.script_path) as lane, walk.around from workflow_executions e
-            where e.plan_hash is not null and e.status = 'running' and workflow_lane(e.bot_id, e.script_path) > walk.lane
+            where case when e.status = 'running' then e.plan_hash is not null else false end and workflow_lane(e.bot_id, e.script_path) > walk.lane
             order by workflow_lane(e.bot_id, e.script_path) limit 1
         )
         union all
         (
             select workflow_lane(e.bot_id, e.script_path), true from workflow_executions e
-            where not walk.around and e.plan_hash is not null and e.status = 'running' and workflow_lane(e.bot_id, e.script_path) < $4
+            where not walk.around and case when e.status = 'running' then e.plan_hash is not null else false end and workflow_lane(e.bot_id, e.script_path) < $4
             order by workflow_lane(e.bot_id, e.script_path) limit 1
         )
         limit 1
@@ -26,7 +26,7 @@ with recursive walk as (
     from walk cross join lateral (
         select e.id, e.revision from workflow_executions e
         join workflow_partitions p on p.number = e.partition and p.owner = $1
-        where e.plan_hash is not null and e.status = 'running' and workflow_lane(e.bot_id, e.script_path) = walk.lane
+        where case when e.status = 'running' then e.plan_hash is not null else false end and workflow_lane(e.bot_id, e.script_path) = walk.lane
             and e.wake_at is not null and e.id not in (select unnest($2::uuid[]))
         order by e.created_at limit case when (select count(*) from walk) <= 8 then $3 else greatest($3 / 8, 4) end
     ) begun

@@ -9,7 +9,7 @@ select extract(epoch from least(
     (
         select e.wake_at from workflow_executions e
         join workflow_partitions p on p.number = e.partition and p.owner = $1
-        where e.plan_hash is not null and e.status = 'running' and e.wake_at is not null and e.id not in (select unnest($2::uuid[]))
+        where case when e.status = 'running' then e.plan_hash is not null else false end and e.wake_at is not null and e.id not in (select unnest($2::uuid[]))
         order by workflow_lane(e.bot_id, e.script_path), e.created_at limit 1
     )
 ) - workflow_now())::float8

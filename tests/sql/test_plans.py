@@ -114,6 +114,28 @@ async def test_commits_go_by_key_also_where_the_planner_has_seen_hardly_a_row(
     await close_store(store)
 
 
+async def test_what_begins_is_found_lane_by_lane_also_where_the_planner_has_seen_nobody_begin(
+    database: str, connection: Connection
+) -> None:
+    store = await open_store(database)
+    await deploy(store)
+    await connection.execute(LARGE)
+    await connection.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan")
+    for name, arguments in {"fetch_due": ("d1", [], 100, 0), "next_due": ("d1", []), "count_due": ("d1", 9)}.items():
+        text = await connection.fetchval("explain (format json) " + query(name), *arguments)
+        used = set(re.findall(r'"Index Name": "([^"]+)"', text))
+        assert "workflow_executions_running" in used, name
+        assert used <= {
+            "workflow_executions_running",
+            "workflow_executions_pkey",
+            "workflow_timers_due",
+            "workflow_partitions_pkey",
+        }, name
+        sorted_by = re.findall(r'"Sort Key": (\[[^]]*\])', text)
+        assert not any("hash" in key or "created_at" in key for key in sorted_by), "the index has the order"
+    await close_store(store)
+
+
 async def test_turns_update_their_row_in_place(database: str, connection: Connection) -> None:
     """HOT: no index has a column that a turn of a waiting conversation changes."""
     indexed = await connection.fetch(
