@@ -121,7 +121,12 @@ async def test_what_begins_is_found_lane_by_lane_also_where_the_planner_has_seen
     await deploy(store)
     await connection.execute(LARGE)
     await connection.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan")
-    for name, arguments in {"fetch_due": ("d1", [], 100, 0), "next_due": ("d1", []), "count_due": ("d1", 9)}.items():
+    looks: dict[str, tuple[Any, ...]] = {
+        "fetch_due": ("d1", [], 100, 0),
+        "next_due": ("d1", []),
+        "count_due": ("d1", 9),
+    }
+    for name, arguments in looks.items():
         text = await connection.fetchval("explain (format json) " + query(name), *arguments)
         used = set(re.findall(r'"Index Name": "([^"]+)"', text))
         assert "workflow_executions_running" in used, name
