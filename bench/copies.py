@@ -23,6 +23,12 @@ BELONGINGS = {
     "workflow_turns": {"execution_id": "c.id"},
     "workflow_replies": {"execution_id": "c.id", "session_id": "c.session_id"},
 }
+# What a trigger would do for those that wait with a deadline.
+TIMERS = (
+    "insert into workflow_timers (execution_id, wake_at, partition)"
+    " select c.id, o.wake_at, workflow_partition(c.session_id)"
+    " from copies c, workflow_executions o where o.id = $1 and o.status = 'waiting' and o.wake_at is not null"
+)
 TABLES = ("workflow_executions", *BELONGINGS)
 
 
@@ -40,7 +46,8 @@ async def copy_conversation(dsn: str, session: str, count: int, changes: Mapping
         await connection.execute("set session_replication_role = replica")
         await connection.execute("create temp table copies (id uuid, session_id uuid)")
         execution = await _copying(connection, "workflow_executions", "id", {**EXECUTION, **(changes or {})})
-        rest = [await _copying(connection, t, "execution_id", named) for t, named in BELONGINGS.items()]
+        rest = [TIMERS]
+        rest += [await _copying(connection, t, "execution_id", named) for t, named in BELONGINGS.items()]
         while count > 0:
             async with connection.transaction():
                 await connection.execute("truncate copies")

@@ -21,10 +21,7 @@ TALKING = 300
 MESSAGES_A_SECOND = 50.0
 POLL_SECONDS = 1.0  # a look costs the server what some timers cost
 COPIES_A_SECOND = 4_000  # rather too few: the moment must lie behind the copying and the usual latencies
-LEFT = (
-    "select count(*) from workflow_executions where plan_hash is not null and wake_at is not null"
-    " and status in ('running', 'waiting') and wake_at <= $1"
-)
+LEFT = "select count(*) from workflow_timers where wake_at <= $1"
 
 
 async def measure_timers(bench: Bench, count: int) -> None:

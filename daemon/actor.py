@@ -26,6 +26,7 @@ import structlog
 from daemon.asking import Asking
 from daemon.committer import Committed, Committer, Outcome, Refused, Stale
 from daemon.cues import (
+    Begun,
     Cue,
     Elapsed,
     Heard,
@@ -71,6 +72,9 @@ class Surrounds:
     at_length: Callable[[Actor, Awaitable[Settled]], None]
     gone: Callable[[Actor, Exception | None], None]
     random: Random
+
+
+PATIENT = {Elapsed, Begun}  # what comes by itself: its turn lets those of messages go before
 
 
 class Actor:
@@ -156,7 +160,7 @@ class Actor:
             outcome: Outcome
             if ran is not None:
                 del running
-                around.committer.commit(ran.turn, self.resume, self._lane)
+                around.committer.commit(ran.turn, self.resume, self._lane, patient=type(cue) in PATIENT)
                 outcome = yield
             else:
                 around.at_length(self, self._finish(running, cue))

@@ -238,7 +238,7 @@ class Daemon:
         return (
             looking
             or self.requests.moving
-            or self.supervisor.busy
+            or bool(self.supervisor.busy)
             or not self.committer.idle
             or not self.partitions.owned
         )

@@ -4,13 +4,15 @@ States of a writer: *idle* (nothing is pending: the next turn wakes it), *writin
 connection; turns that become ready meanwhile collect for the next one), *troubled* (the database is away or
 refuses: the batch is kept, looked up and repeated until every turn of it has an outcome). Nobody waits for
 company: an idle writer commits one turn at once. A turn is never changed after it was handed over, and its
-outcome is one of Committed, Stale, Refused.
+outcome is one of Committed, Stale, Refused. Turns of timers and starts are *patient*: those of messages go before, and
+one writer at a time writes them, so that another is there for messages.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from time import perf_counter
@@ -30,6 +32,7 @@ from daemon.store_faults import Fault, fault_of
 
 RETRY_SECONDS_FIRST = 0.02
 RETRY_SECONDS_MAX = 5.0
+PATIENT_MAX = 64  # turns in one commit of patient ones: a message's commit shares the machine with it
 WRITERS = 2  # measured: two connections commit half as much again as one, four no more than two
 TELLING_SECONDS = 0.005  # of telling outcomes, until others have their turn
 
@@ -88,22 +91,48 @@ class Committer:
         self._turns_max = turns_max
         self._may_write = may_write
         self._pending: FairQueue[_Pending] = FairQueue()
+        self._patient: FairQueue[_Pending] = FairQueue()
+        self._collecting = 0
+        self._writing_patient = False
         self._bells = [Bell() for _ in range(WRITERS)]
         self._writing = 0
 
     @property
     def idle(self) -> bool:
         """Whether no turn is waiting or being written."""
-        return not self._pending and not self._writing
+        return not self.pending and not self._writing
 
     @property
     def pending(self) -> int:
         """How many turns wait for a connection; those under way are not counted."""
-        return len(self._pending)
+        return len(self._pending) + len(self._patient)
 
-    def commit(self, turn: Turn, told: Told, lane: Hashable = None) -> None:
-        """Take a turn over; `told` is called with its outcome, once. Lanes have their turns committed alternately."""
-        self._pending.put(lane, _Pending(turn, told))
+    def commit(self, turn: Turn, told: Told, lane: Hashable = None, *, patient: bool = False) -> None:
+        """Take a turn over; `told` is called with its outcome, once. Lanes have their turns committed alternately.
+
+        `patient`: it lets turns that are not go before.
+        """
+        if patient:
+            self._patient.put(lane, _Pending(turn, told))
+            if self._collecting:
+                return
+        else:
+            self._pending.put(lane, _Pending(turn, told))
+        self._ring()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Have patient turns that are taken over while the block runs be committed after it, together."""
+        self._collecting += 1
+        try:
+            yield
+        finally:
+            self._collecting -= 1
+            if self._patient:
+                self._ring()
+
+    def _ring(self) -> None:
+        """Wake a writer that has nothing to do, if there is one."""
         for bell in self._bells:
             if bell.rung:
                 break
@@ -125,11 +154,17 @@ class Committer:
 
     async def _write(self, bell: Bell) -> None:
         while True:
-            if not self._pending:
+            batch = self._pending.take(self._turns_max)
+            patient = not batch and not self._collecting and not self._writing_patient
+            if patient:
+                batch = self._patient.take(min(self._turns_max, PATIENT_MAX))
+            if not batch:
                 await bell.wait()
                 continue
-            batch = self._pending.take(self._turns_max)
+            if self._patient and not patient:
+                self._ring()
             self._writing += 1
+            self._writing_patient |= patient
             try:
                 await self._settle(batch)
             except Exception as error:  # a mistake of ours: the turns must not wait for ever
@@ -137,6 +172,7 @@ class Committer:
                 _tell(batch, Refused(error))
             finally:
                 self._writing -= 1
+                self._writing_patient &= not patient
 
     # ── one batch ──
 

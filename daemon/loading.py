@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from random import Random
+from time import perf_counter
 from uuid import UUID
 
 import structlog
@@ -21,6 +23,8 @@ from engine.errors import ScriptError
 from engine.plan import Plan
 from engine.state import UnreadableCheckpoint
 from engine.values import Value
+
+SLICE_SECONDS = 0.001  # of reading checkpoints, until others have their turn
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +52,11 @@ class Loading:
             await self._store.mark_lost(present)
         given = await self._bot_parameters(rows)
         found = []
+        until = perf_counter() + SLICE_SECONDS
         for row in rows:
+            if perf_counter() > until:
+                await asyncio.sleep(0)
+                until = perf_counter() + SLICE_SECONDS
             if row.status in ("running", "waiting") and (row.mode != "direct" or row.turn == 0):
                 standing = await self._stand(row, plans[row.plan_hash], given.get(row.bot_id, {}))
                 if standing is not None:

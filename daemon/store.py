@@ -137,10 +137,24 @@ class Store:
         """Have links to decide, and what signs their tokens, be as the configuration says."""
         await self._pool.execute(query("keep_approval_settings"), url, seconds, mail, secret)
 
-    async def fetch_due(self, held: Collection[UUID], limit: int) -> list[DueExecution]:
-        """Return executions whose wake_at has come, the longest due first, without those held in memory."""
-        rows = await self._lanes.fetch(query("fetch_due"), self.owner, list(held), limit)
-        return [DueExecution(*row) for row in rows]
+    async def fetch_due(self, held: Collection[UUID], limit: int, lane: int = 0) -> list[DueExecution]:
+        """Return executions that have something to do by now, without those held in memory: those that begin, of
+        each lane in turn, from `lane` on, and between them timers, the longest due first.
+
+        Timers whose deadline has moved on since are put right on the way.
+        """
+        while True:
+            rows = await self._lanes.fetch(query("fetch_due"), self.owner, list(held), limit, lane)
+            early = [row[0] for row in rows if row[2] is None]
+            settled = await self._lanes.fetch(query("settle_timers"), early) if early else ()
+            if len(early) < len(rows) or not settled or not settled[0][0]:
+                return [DueExecution(*row) for row in rows if row[2] is not None]
+
+    async def count_due(self, count_max: int) -> int:
+        """Return how many have something to do by now, those in hand included: of each kind at most so many."""
+        rows = await self._lanes.fetch(query("count_due"), self.owner, count_max)
+        count: int = rows[0][0]
+        return count
 
     async def next_due(self, held: Collection[UUID] = ()) -> float | None:
         """Return the seconds until the next wake_at (negative: overdue), or None if nothing is to come."""

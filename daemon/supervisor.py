@@ -14,6 +14,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Collection, Iterable, Sequence
 from itertools import islice
+from math import inf
 from random import Random
 from time import monotonic, perf_counter
 from uuid import UUID
@@ -38,6 +39,7 @@ from daemon.turns import World
 PASSED_OVER_MAX = 10_000
 EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
 SLICE_SECONDS = 0.01  # of handing out, until others have their turn
+DUE_SLICE_SECONDS = 0.001  # the same of what is due: a message that comes meanwhile waits for that at each of its steps
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
 log = structlog.get_logger(__name__)
@@ -74,10 +76,9 @@ class Supervisor:
         self._stopping = False
         self._named: set[int] | None = set()
         self._more = self.short_of_room = self.overflowed = False  # a mailbox was full since somebody looked here
-        self.messages_bell = Bell()
-        self.due_bell = Bell()
+        self.messages_bell, self.due_bell = Bell(), Bell()
         self.requests_bell = Bell()  # a commit of ours made requests
-        self.due_at = 0.0
+        self.due_at, self.heard_at = 0.0, -inf  # when to look for what is due; when a message came last (monotonic)
         self.events_awaited: set[str] | None = None  # names to look for; None: all, as after a start
         self._around = Surrounds(
             committer,
@@ -134,9 +135,9 @@ class Supervisor:
         return frozenset(_share_of(actor) for actor in self._actors.values() if actor.standing.direct)
 
     @property
-    def busy(self) -> bool:
-        """Whether any actor has something to do."""
-        return bool(self._busy)
+    def busy(self) -> Collection[Actor]:
+        """The actors that have something to do."""
+        return self._busy
 
     def sweep(self) -> None:
         """Try again what was passed over, and look for every event that is waited for."""
@@ -218,6 +219,7 @@ class Supervisor:
         `more`: there may be more for the same sessions, to be looked for when these are used up.
         """
         taken = 0
+        self.heard_at = monotonic() if isinstance(next(iter(messages), None), PendingMessage) else self.heard_at
         strangers: dict[UUID, list[PendingMessage | Signal]] = {}
         self._more = more
         until = perf_counter() + SLICE_SECONDS
@@ -246,26 +248,29 @@ class Supervisor:
                         taken += sum([self._put(actor, message) for message in waiting])
         return taken
 
-    async def deliver_due(self, due: Sequence[DueExecution]) -> int:
-        """Hand due times to their actors, starting those that are absent; return how many were taken."""
-        taken = 0
+    async def deliver_due(self, due: Sequence[DueExecution]) -> set[Actor]:
+        """Hand due times to their actors, starting those that are absent; return the actors that took theirs."""
+        taken = set[Actor]()
         async with self._starting:
             await self._start([d.id for d in due if d.id not in self._actors])
-            until = perf_counter() + SLICE_SECONDS
-            for item in due:
-                if perf_counter() > until:
-                    await asyncio.sleep(0)
-                    until = perf_counter() + SLICE_SECONDS
-                actor = self._actors.get(item.id)
-                if actor is None:
-                    if len(self._passed_over_due) < PASSED_OVER_MAX:
-                        self._passed_over_due.add(item.id)
-                else:
-                    self._use(actor)
-                    actor.mailbox.put_due(item)
-                    actor.poke()
-                    taken += 1
+            with self._around.committer.together():
+                await self._hand_out_due(due, taken)
         return taken
+
+    async def _hand_out_due(self, due: Sequence[DueExecution], taken: set[Actor]) -> None:
+        until = perf_counter() + DUE_SLICE_SECONDS
+        for item in due:
+            if perf_counter() > until:
+                await asyncio.sleep(0)
+                until = perf_counter() + DUE_SLICE_SECONDS
+            actor = self._actors.get(item.id)
+            if actor is not None:
+                self._use(actor)
+                actor.mailbox.put_due(item)
+                actor.poke()
+                taken.add(actor)
+            elif len(self._passed_over_due) < PASSED_OVER_MAX:
+                self._passed_over_due.add(item.id)
 
     def _put(self, actor: Actor, message: PendingMessage | Signal) -> bool:
         if message.id in self._held:
@@ -303,7 +308,7 @@ class Supervisor:
         self.short_of_room = room < len(ids)
         if not room or self._stopping:
             return ()
-        standings, ended = await self._loading.load(ids[:room], self.present)
+        standings, ended = await self._loading.load(ids[:room], self._actors.keys())
         for standing in standings:
             actor = Actor(standing, self._around)
             actor.last_used = monotonic()

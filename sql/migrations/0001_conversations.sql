@@ -105,7 +105,7 @@ comment on column workflow_executions.problem is 'the error it failed with, or w
 
 create sequence workflow_start_order;
 
--- A turn changes state_json, current_step, revision, turn and updated_at: none of them is in an index, so
+-- A turn changes state_json, current_step, revision, turn, wake_at and updated_at: none of them is in an index, so
 -- the new version of the row stays on its page (HOT). Room for it is what the fillfactor leaves: with 1 KB of variables, four
 -- rows and a new version of one of them.
 alter table workflow_executions set (
@@ -117,12 +117,52 @@ create unique index workflow_executions_one_per_session on workflow_executions (
     where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
 create unique index workflow_executions_start_key on workflow_executions (bot_id, start_key)
     where start_key is not null;
-create index workflow_executions_due on workflow_executions (wake_at)
-    where plan_hash is not null and wake_at is not null and status in ('running', 'waiting');
+-- What begins, or goes on at once: lane by lane, so that the many of one lane do not delay the others. No column that a
+-- turn of a waiting conversation changes is in it. No other index is for a CASE: who asks by it gets this one, also where the
+-- planner has seen nobody begin.
+create index workflow_executions_running on workflow_executions (workflow_lane(bot_id, script_path), created_at)
+    where case when status = 'running' then plan_hash is not null else false end;
 create index workflow_executions_listed on workflow_executions (start_order)
     where plan_hash is not null;
 create index workflow_executions_direct on workflow_executions (partition)
     where mode = 'direct' and status in ('running', 'waiting', 'paused');
+
+-- When those that wait have something to do by themselves. Apart from workflow_executions, whose wake_at is the truth but in
+-- no index, so that a turn with another deadline updates its row in place. What holds: whoever waits with a wake_at has a row
+-- here that is not later. A deadline that moves on leaves the row behind: when it comes due, the daemon moves it, many in one
+-- statement, or deletes it. So a HEAR with a TIMEOUT in every turn writes nothing here. Only who has locked the execution,
+-- or knows that it is gone, changes its row.
+create table workflow_timers (
+    execution_id uuid primary key,
+    wake_at timestamptz not null,
+    partition smallint not null
+) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+comment on table workflow_timers is 'When waiting executions are to be looked at: never later than their wake_at.';
+create index workflow_timers_due on workflow_timers (wake_at);
+
+create function workflow_timer() returns trigger
+    security definer language plpgsql set search_path from current
+as $$
+begin
+    if new.status = 'waiting' and new.wake_at is not null then
+        insert into workflow_timers (execution_id, wake_at, partition) values (new.id, new.wake_at, new.partition)
+        on conflict (execution_id) do update set wake_at = excluded.wake_at;
+    else
+        delete from workflow_timers t where t.execution_id = new.id;
+    end if;
+    return null;
+end
+$$;
+-- Asked for every turn, so in the order in which most are through soonest: no deadline before or after; a later one; one
+-- that came sooner, or has come.
+create trigger workflow_timer after update of status, wake_at on workflow_executions
+    for each row when (
+        (old.wake_at is not null or new.wake_at is not null) and new.plan_hash is not null and (
+            new.status = 'waiting' and (old.status <> 'waiting' or old.wake_at is null or old.wake_at > new.wake_at) and new.wake_at is not null
+            or old.status = 'waiting' and old.wake_at is distinct from new.wake_at and old.wake_at <= workflow_now()
+        )
+    )
+    execute function workflow_timer();
 
 create table workflow_messages (
     id bigint generated always as identity,

@@ -333,6 +333,7 @@ begin
     delete from workflow_requests r where r.execution_id = any (picked);
     get diagnostics gone = row_count;
     deleted := deleted || jsonb_build_object('workflow_requests', gone);
+    delete from workflow_timers t where t.execution_id = any (picked);
     delete from workflow_event_waits w where w.execution_id = any (picked);
     get diagnostics gone = row_count;
     return row(deleted || jsonb_build_object('workflow_event_waits', gone), next)::workflow_pruned;

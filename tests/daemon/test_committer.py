@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 
 from daemon.backoff import Backoff
+from daemon.committer import Committer
+from daemon.metrics import create_metrics
+from daemon.rows import LoadedExecution, Turn
 from daemon.store_faults import Fault, fault_of
 from tests.daemon.conversing import chatting, execute, fetch, until
 from tests.daemon.faulty_wire import wire_to
+from tests.sql.world import CLOCK, turn_of
 
 POISON = """
 create or replace function poison() returns trigger language plpgsql as $$
@@ -63,6 +68,53 @@ async def test_turns_that_are_ready_together_are_committed_together(database: st
         commits = next(s.value for m in sizes.collect() for s in m.samples if s.name.endswith("_count"))
         turns = next(s.value for m in sizes.collect() for s in m.samples if s.name.endswith("_sum"))
         assert turns == 80 and commits <= 40 + 4
+
+
+class StandingStill:
+    """A database that commits nothing until it is told to; it notes the batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.goes_on = asyncio.Event()
+
+    async def commit_turns(self, turns: Sequence[Turn]) -> set[UUID]:
+        self.batches.append([turn.number for turn in turns])
+        await self.goes_on.wait()
+        return {turn.execution_id for turn in turns}
+
+    async def commit_turn(self, turn: Turn) -> bool:
+        return bool(await self.commit_turns([turn]))
+
+
+def numbered(number: int) -> Turn:
+    return turn_of(
+        LoadedExecution(uuid4(), number, None, uuid4(), "t", "p1", "workflow", "waiting", "", 0, CLOCK), number=number
+    )
+
+
+async def test_turns_of_messages_go_before_those_of_timers() -> None:
+    database = StandingStill()
+    committer = Committer(database, create_metrics(), Random(1), turns_max=100)  # type: ignore[arg-type]
+    told: list[int] = []
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(committer.run())
+        with committer.together():
+            for n in range(1, 101):
+                committer.commit(numbered(n), lambda _, n=n: told.append(n), patient=True)  # type: ignore[misc]
+            await asyncio.sleep(0)
+            assert database.batches == [], "they wait for the rest of their slice"
+        committer.commit(numbered(101), lambda _: told.append(101), patient=True)
+        await asyncio.sleep(0.01)
+        assert [len(batch) for batch in database.batches] == [64], "one writer is there for messages"
+        assert committer.pending == 37 and not committer.idle
+        committer.commit(numbered(200), lambda _: told.append(200))
+        await asyncio.sleep(0.01)
+        assert database.batches[1:] == [[200]]
+        committer.commit(numbered(201), lambda _: told.append(201))
+        database.goes_on.set()
+        await until(lambda: len(told) == 103)
+        assert database.batches[2] == [201] and len(database.batches) == 4 and committer.idle
+        running.cancel()
 
 
 async def test_f25_f33_a_commit_whose_answer_was_lost_is_not_repeated(database: str) -> None:

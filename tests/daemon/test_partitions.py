@@ -184,7 +184,7 @@ async def test_f38_f9_a_stop_is_bounded_and_gives_everything_back(database: str)
     async with chatting(database, TICKETS, daemon__stop_seconds_max=0.5, **TOOLS) as chat:
         session, execution = await chat.start("t.bas")
         await chat.clients.send(session, "stuck")
-        await until(lambda: chat.daemon.supervisor.busy)
+        await until(lambda: len(chat.daemon.supervisor.busy) > 0)
         began = loop.time()
         await chat.daemon.stop()
         assert loop.time() - began < 5

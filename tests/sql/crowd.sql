@@ -11,6 +11,8 @@ select md5('e' || n)::uuid, 't', '{"version":1}', case when n % 2 = 0 then 'comp
     case when n % 2 = 0 then now() - make_interval(mins => n * 5) end, case when n % 10 = 0 then 'key ' || n end,
     case when n % 20 = 3 then md5('e' || n - 2)::uuid end, case when n % 20 = 3 then 1 end, 100, now() - interval '60 days'
 from (select n, md5('s' || n)::uuid as s from generate_series(1, 20000) n) x;
+update workflow_executions set status = 'running' where start_order % 200 = 1;
+insert into workflow_timers select id, wake_at, partition from workflow_executions where wake_at is not null and status = 'waiting';
 insert into workflow_messages (session_id, content, created_at, partition)
 select s, 'x', now() - make_interval(mins => n * 12), workflow_partition(s)
 from (select n, md5(case when n % 4 = 0 then 's' else 'nobody' end || n)::uuid as s from generate_series(1, 5000) n) x;

@@ -20,6 +20,7 @@ insert into workflow_executions (id, workflow_name, state_json, status, session_
 select gen_random_uuid(), 't', '{}', case when n % 3 = 0 then 'completed' else 'waiting' end, s, 't', 'p1', 'workflow', 'message',
     case when n % 10 = 0 then now() + make_interval(secs => n) end, n, workflow_partition(s)
 from (select n, gen_random_uuid() as s from generate_series(1, 3000) n) x;
+insert into workflow_timers select id, wake_at, partition from workflow_executions where wake_at is not null;
 alter table workflow_messages disable trigger user;
 insert into workflow_messages (session_id, content, created_at, partition)
 select s, 'x', now(), workflow_partition(s) from (select gen_random_uuid() as s from generate_series(1, 2000)) x;
@@ -50,8 +51,9 @@ async def test_hot_statements_never_read_a_whole_table(database: str, connection
     session = uuid4()
     hot: dict[str, tuple[Any, ...]] = {
         "fetch_messages": ("d1", [1, 2], 100, [7]),
-        "fetch_due": ("d1", [], 100),
+        "fetch_due": ("d1", [], 100, 0),
         "next_due": ("d1", []),
+        "settle_timers": ([one.id for one in loaded],),
         "load_executions": ([one.id for one in loaded],),
         "commit_turn": arguments_of_turn(turns[0], "d1"),
         "commit_turns": columns_of_turns(turns, "d1"),
@@ -112,6 +114,33 @@ async def test_commits_go_by_key_also_where_the_planner_has_seen_hardly_a_row(
     await close_store(store)
 
 
+async def test_what_begins_is_found_lane_by_lane_also_where_the_planner_has_seen_nobody_begin(
+    database: str, connection: Connection
+) -> None:
+    store = await open_store(database)
+    await deploy(store)
+    await connection.execute(LARGE)
+    await connection.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan")
+    looks: dict[str, tuple[Any, ...]] = {
+        "fetch_due": ("d1", [], 100, 0),
+        "next_due": ("d1", []),
+        "count_due": ("d1", 9),
+    }
+    for name, arguments in looks.items():
+        text = await connection.fetchval("explain (format json) " + query(name), *arguments)
+        used = set(re.findall(r'"Index Name": "([^"]+)"', text))
+        assert "workflow_executions_running" in used, name
+        assert used <= {
+            "workflow_executions_running",
+            "workflow_executions_pkey",
+            "workflow_timers_due",
+            "workflow_partitions_pkey",
+        }, name
+        sorted_by = re.findall(r'"Sort Key": (\[[^]]*\])', text)
+        assert not any("hash" in key or "created_at" in key for key in sorted_by), "the index has the order"
+    await close_store(store)
+
+
 async def test_turns_update_their_row_in_place(database: str, connection: Connection) -> None:
     """HOT: no index has a column that a turn of a waiting conversation changes."""
     indexed = await connection.fetch(
@@ -119,5 +148,5 @@ async def test_turns_update_their_row_in_place(database: str, connection: Connec
         " and (a.attnum = any (i.indkey) or pg_get_expr(i.indpred, i.indrelid) like '%' || a.attname || '%')"
         " where i.indrelid = 'workflow_executions'::regclass"
     )
-    changing = {"state_json", "current_step", "revision", "turn", "updated_at", "problem", "wait_kind"}
+    changing = {"state_json", "current_step", "revision", "turn", "updated_at", "problem", "wait_kind", "wake_at"}
     assert {row[0] for row in indexed} & changing == set()

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import random
+from datetime import UTC, datetime, timedelta
 
 from daemon.migrations import Connection
 from daemon.statements import migrations
@@ -42,7 +43,7 @@ async def test_every_table_says_how_often_autovacuum_looks(connection: Connectio
 async def test_turns_of_a_plain_conversation_update_their_row_in_place(
     database: str, connection: Connection, rng: random.Random
 ) -> None:
-    """With the bot server's own indexes, on status and bot_id, and states of 1 to 1.5 KB that share pages."""
+    """With the bot server's own indexes, on status and bot_id, states of 1 to 1.5 KB that share pages, and deadlines."""
     store = await open_store(database)
     await deploy(store)
     sql = "select workflow_start('ticket.bas', gen_random_uuid()) from generate_series(1, 300)"
@@ -54,13 +55,16 @@ async def test_turns_of_a_plain_conversation_update_their_row_in_place(
             rng.shuffle(ids)
             for begin in range(0, len(ids), 50):
                 some = [loaded[id] for id in ids[begin : begin + 50]]
-                turns = [turn_of(one, state_json=state()) for one in some]
+                turns = [turn_of(one, state_json=state(), wake_at=deadline()) for one in some]
                 assert len(await store.commit_turns(turns)) == len(some)
                 for one in some:
                     loaded[one.id] = dataclasses.replace(one, revision=one.revision + 1, turn=one.turn + 1)
 
     def state() -> str:
         return json.dumps({"version": 1, "variables": {"x": f"{rng.getrandbits(rng.randint(3600, 5600)):x}"}})
+
+    def deadline() -> datetime | None:
+        return rng.choice([None, datetime.now(UTC) + timedelta(seconds=rng.randint(60, 600))])
 
     async def updates() -> tuple[int, int]:
         await store._lanes.fetch("select pg_stat_force_next_flush()")  # by the connection that commits
