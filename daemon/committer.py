@@ -10,7 +10,7 @@ outcome is one of Committed, Stale, Refused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from time import perf_counter
@@ -21,7 +21,8 @@ import structlog
 
 from daemon.backoff import Backoff
 from daemon.bell import Bell
-from daemon.fairness import FairQueue
+from daemon.crowd import COMMIT_TURNS
+from daemon.fairness import FairQueue, Lane
 from daemon.metrics import Metrics
 from daemon.rows import Turn
 from daemon.store import Store
@@ -30,7 +31,8 @@ from daemon.store_faults import Fault, fault_of
 RETRY_SECONDS_FIRST = 0.02
 RETRY_SECONDS_MAX = 5.0
 WRITERS = 2  # measured: two connections commit half as much again as one, four no more than two
-TELLING_SECONDS = 0.005  # of telling outcomes, until others have their turn
+NO_LANE: Lane = (None, None)
+TELLING_SECONDS = 0.003  # of telling outcomes, until others have their turn
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +94,7 @@ class Committer:
         self._pending: FairQueue[_Pending] = FairQueue()
         self._bells = [Bell() for _ in range(WRITERS)]
         self._writing = 0
+        self.hurried = False  # whether there is a crowd: commits are short then, for whoever comes to wait for few
 
     @property
     def idle(self) -> bool:
@@ -103,8 +106,9 @@ class Committer:
         """How many turns wait for a connection; those under way are not counted."""
         return len(self._pending)
 
-    def commit(self, turn: Turn, told: Told, lane: Hashable = None) -> None:
-        """Take a turn over; `told` is called with its outcome, once. Lanes have their turns committed alternately."""
+    def commit(self, turn: Turn, told: Told, lane: Lane = NO_LANE) -> None:
+        """Take a turn over; `told` is called with its outcome, once. Bots, and their scripts, have their turns committed
+        alternately."""
         self._pending.put(lane, _Pending(turn, told))
         for bell in self._bells:
             if bell.rung:
@@ -113,7 +117,7 @@ class Committer:
                 bell.ring()
                 break
 
-    def settle(self, turn: Turn, lane: Hashable = None) -> asyncio.Future[Outcome]:
+    def settle(self, turn: Turn, lane: Lane = NO_LANE) -> asyncio.Future[Outcome]:
         """Take a turn over; the future tells its outcome, unless whoever waits for it is cancelled."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.commit(turn, lambda told: None if outcome.done() else outcome.set_result(told), lane)
@@ -130,7 +134,7 @@ class Committer:
             if not self._pending:
                 await bell.wait()
                 continue
-            batch = self._pending.take(self._turns_max)
+            batch = self._pending.take(min(self._turns_max, COMMIT_TURNS) if self.hurried else self._turns_max)
             self._writing += 1
             try:
                 await self._settle(batch)
