@@ -107,8 +107,8 @@ class Committer:
         return len(self._pending)
 
     def commit(self, turn: Turn, told: Told, lane: Lane = NO_LANE) -> None:
-        """Take a turn over; `told` is called with its outcome, once. Bots, and their scripts, have their turns committed
-        alternately."""
+        """Take a turn over; `told` is called with its outcome, once. Bots have their turns committed alternately, and
+        so have the scripts of each."""
         self._pending.put(lane, _Pending(turn, told))
         for bell in self._bells:
             if bell.rung:

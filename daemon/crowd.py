@@ -1,9 +1,10 @@
 """What the fetcher knows of a crowd: more messages than one look takes.
 
 States: *usual* (one plain statement finds whatever there is), *crowded* (a look came back full, a mailbox was full, or
-much of the memory for messages is used: the fair statement looks, until it passes nothing by). In a crowd each look goes
-on in every lane where the last one ended, and bots with enough in hand are left out: so what is in memory, and what one
-look takes, keep the database busy and no more, and somebody who has just come waits for a commit or two.
+much of the memory for messages is used: the fair statement looks, until it passes nothing by, or what it passes by is
+heard by nobody: then the plain one sees whether anything is left). In a crowd each look goes on in every lane where the
+last one ended, and bots with enough in hand are left out: so what is in memory, and what one look takes, keep the
+database busy and no more, and somebody who has just come waits for a commit or two.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from uuid import UUID
 from daemon.held import Held
 from daemon.rows import bot_of_lane
 
-LOOK_MESSAGES = 64  # in a crowd, so that running them does not take long
+LOOK_MESSAGES = 32  # in a crowd, so that running them does not take long
 COMMIT_TURNS = 64  # in a crowd, so that whoever comes waits for a few milliseconds of others' turns
 BOT_FEW = 16  # a bot that has fewer in hand is read for also while the others have enough
 LANE_SESSIONS = 8  # wanted at least of a lane in which many were found
+FRUITLESS_MAX = 8  # looks that find nothing, one after the other, after which a crowd is over
 
 Place: TypeAlias = tuple[int, UUID]  # a partition and a session: up to where a lane was looked through
 
@@ -45,6 +47,7 @@ class Crowd:
         self._bot_held_max = bot_held_max
         self._go_on: dict[int, Place] = {}
         self._left_out: Collection[int] = ()
+        self._fruitless = 0
         self.crowded = False
 
     @property
@@ -59,11 +62,15 @@ class Crowd:
         wanted = max(LANE_SESSIONS, -(-LOOK_MESSAGES // max(1, len(bots))))
         return Care(list(self._left_out), dict(self._go_on), wanted, self._random.getrandbits(31))
 
-    def learn(self, go_on: Mapping[int, Place], *, more: bool) -> None:
-        """Take in where a look ended in lanes that may have more; `more`: it passed something by."""
-        self.crowded = more
+    def learn(self, found: int, go_on: Mapping[int, Place], *, more: bool) -> None:
+        """Take in how many a look found, and where it ended in lanes that may have more.
+
+        `more`: it passed something by.
+        """
         left_out = frozenset(self._left_out)
         kept = {lane: place for lane, place in self._go_on.items() if bot_of_lane(lane) in left_out} if more else {}
         self._go_on = {**kept, **go_on}
-        if not more:
+        self._fruitless = 0 if found or left_out else self._fruitless + 1
+        self.crowded = more and self._fruitless < FRUITLESS_MAX
+        if not self.crowded:
             self._left_out = ()

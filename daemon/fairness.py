@@ -1,8 +1,8 @@
 """Fair order among bots, and among a bot's scripts: what is many in one of them does not delay the others.
 
-A *lane* is a script of a bot. Within a lane the order is that of arrival. Bots in turn give one each, and each of a bot's
-lanes in turn gives the bot's one: so a bot with ten busy scripts has no more than one with a single script. Where there
-is one lane only, it has everything.
+A *lane* is a script of a bot. Within a lane the order is that of arrival. Bots in turn give one each, and each of a
+bot's lanes in turn gives the bot's one: so a bot with ten busy scripts has no more than one with a single script. Where
+there is one lane only, it has everything.
 """
 
 from __future__ import annotations

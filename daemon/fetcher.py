@@ -158,7 +158,7 @@ class Fetcher:
                 taken = await supervisor.deliver(messages, more=fair) if messages else 0
                 total += taken
                 self._judge(messages)
-                self._crowd.learn(go_on, more=more or supervisor.overflowed)
+                self._crowd.learn(len(messages), go_on, more=more or supervisor.overflowed)
                 self._committer.hurried = self._crowd.crowded
                 if supervisor.short_of_room:
                     supervisor.sweep()

@@ -1,10 +1,10 @@
 -- Keeps true: however much is said in one session, in one lane or to one bot, the others' messages are found without reading
 -- it all; what is found is in the order of its session. $1 owner, $2 ids in hand, $3 limit, $4 bots (the upper halves of lanes)
 -- that are left out this time; $5 lanes in which many were found and where to go on in them, $6 the partition, $7 the session;
--- $8 how many sessions of each such lane are wanted; $9 the bot that comes first where not every bot can have one.
+-- $8 how many sessions of each bot with such lanes are wanted; $9 the bot that comes first where not every bot can have one.
 --
--- A step of the index to each lane, and within a lane one to each session, until enough of the lane is found: eight sessions, of
--- those in $5 as many as wanted. Past what is in hand, or heard by nobody, a lane is walked for a while; then the next look goes on.
+-- A step of the index to each lane, and within a lane one to each session, until enough of it is found: eight sessions of
+-- each bot, or as many as wanted. Past what is in hand, or heard by nobody, a lane is walked for a while; then the next look goes on.
 -- Of a session the oldest four that can be heard are found, in whatever lanes they lie: so the older lane's come first.
 --
 -- Rows without an id and with a lane say where to go on in that lane. The last row has neither; its cut says whether anything was
@@ -21,9 +21,10 @@ walk as (
     select l.lane, coalesce(g.partition, -1::smallint) as partition,
         coalesce(g.session_id, '00000000-0000-0000-0000-000000000000') as session_id, null::bigint[] as ids, null::uuid[] as hearers,
         0 as step, 0 as sessions,
-        case when g.lane is null then 8 else $8::integer end as wanted, case when g.lane is null then 4 else 1 end as of_each
+        greatest(1, case when g.lane is null then 8 else $8::integer end / l.of_bot) as wanted, case when g.lane is null then 4 else 1 end as of_each
     from (
-        select l.lane, row_number() over (partition by l.lane >> 32 order by (l.lane & 2147483647)::integer < $9, l.lane) as place
+        select l.lane, row_number() over (partition by l.lane >> 32 order by (l.lane & 2147483647)::integer < $9, l.lane) as place,
+            count(*) over (partition by l.lane >> 32)::integer as of_bot
         from lanes l
         where (l.lane >> 32)::integer <> all ($4::integer[])
         order by place, (l.lane >> 32)::integer < $9, l.lane
@@ -54,7 +55,7 @@ walk as (
             ) e
             where n.is_mine and e.status = 'waiting' and e.wait_kind = 'message'
                 and m.id not in (select h from unnest($2::bigint[]) h)
-            limit w.of_each
+            order by m.id limit w.of_each
         ) c
     ) h
     where n.lane = w.lane and w.sessions < w.wanted and w.step < 4 * w.wanted

@@ -215,7 +215,7 @@ async def arguments(connection: Connection, loaded: list[LoadedExecution]) -> di
         "doze": ("d1", [1, 2]),
         "end_chore": ("prune", "d1", "{}"),
         "fetch_due": ("d1", ids, 100),
-        "fetch_fairly": ("d1", [1, 2], 100, None, [], ZERO, []),
+        "fetch_fairly": ("d1", [1, 2], 100, [5], [7 << 32], [3], [ZERO], 64, 0),
         "fetch_messages": ("d1", [1, 2], 100, None),
         "fetch_schedules": (100,),
         "fetch_signals": ("d1", [1, 2], 100),
