@@ -181,6 +181,7 @@ class Fetcher:
         """Fetch what there is; and say whether there may be more."""
         begun = perf_counter()
         limit = min(self._batch_max, self._pressure.room)
+        self._pressure.hold_back(None)
         messages = await self._store.fetch_messages(self._supervisor.held, limit, partitions)
         self._fetched = perf_counter()
         self._took = self._fetched - begun
@@ -193,7 +194,9 @@ class Fetcher:
         begun = perf_counter()
         room = self._pressure.room
         short = 10 * room <= self._pressure.messages_max
-        care = self._crowd.care(enough=short or self._committer.pending >= PENDING_TURNS)
+        enough = self._committer.pending >= PENDING_TURNS
+        self._pressure.hold_back("turns" if enough else "messages" if short else None)
+        care = self._crowd.care(enough=enough or short)
         limit = min(self._batch_max, room, LOOK_MESSAGES)
         looked = await self._store.fetch_fairly(self._supervisor.held, limit, care)
         self._fetched = perf_counter()
