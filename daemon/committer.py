@@ -32,7 +32,7 @@ RETRY_SECONDS_FIRST = 0.02
 RETRY_SECONDS_MAX = 5.0
 WRITERS = 2  # measured: two connections commit half as much again as one, four no more than two
 NO_LANE: Lane = (None, None)
-TELLING_SECONDS = 0.003  # of telling outcomes, until others have their turn
+TELLING_SECONDS = 0.005  # of telling outcomes, until others have their turn
 
 log = structlog.get_logger(__name__)
 

@@ -37,7 +37,7 @@ from daemon.turns import World
 
 PASSED_OVER_MAX = 10_000
 EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
-SLICE_SECONDS = 0.004  # of handing out, until others have their turn
+SLICE_SECONDS = 0.01  # of handing out, until others have their turn
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
 
 log = structlog.get_logger(__name__)
