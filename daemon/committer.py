@@ -30,6 +30,7 @@ from daemon.store_faults import Fault, fault_of
 
 RETRY_SECONDS_FIRST = 0.02
 RETRY_SECONDS_MAX = 5.0
+FEW_TURNS = 2  # of a bot, which let them pass those of others who have more
 WRITERS = 2  # measured: two connections commit half as much again as one, four no more than two
 NO_LANE: Lane = (None, None)
 TELLING_SECONDS = 0.005  # of telling outcomes, until others have their turn
@@ -94,6 +95,7 @@ class Committer:
         self._pending: FairQueue[_Pending] = FairQueue()
         self._bells = [Bell() for _ in range(WRITERS)]
         self._writing = 0
+        self._passed = False  # whether the last commit was one of few
         self.hurried = False  # whether there is a crowd: commits are short then, for whoever comes to wait for few
 
     @property
@@ -134,7 +136,7 @@ class Committer:
             if not self._pending:
                 await bell.wait()
                 continue
-            batch = self._pending.take(min(self._turns_max, COMMIT_TURNS) if self.hurried else self._turns_max)
+            batch = self._next_batch()
             self._writing += 1
             try:
                 await self._settle(batch)
@@ -143,6 +145,15 @@ class Committer:
                 _tell(batch, Refused(error))
             finally:
                 self._writing -= 1
+
+    def _next_batch(self) -> list[_Pending]:
+        """Take what is written next. In a crowd those of whom there are few go first, every other time, so that their
+        commit is as short as theirs alone."""
+        if not self.hurried:
+            return self._pending.take(self._turns_max)
+        batch = [] if self._passed else self._pending.take_few(FEW_TURNS)
+        self._passed = bool(batch)
+        return batch or self._pending.take(min(self._turns_max, COMMIT_TURNS))
 
     # ── one batch ──
 

@@ -35,6 +35,9 @@ class _Alternating(Generic[T]):
     def __bool__(self) -> bool:
         return bool(self._queues)
 
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
     def put(self, key: Hashable, item: T) -> None:
         """Add to the end of what a key has."""
         queue = self._queues.get(key)
@@ -88,6 +91,16 @@ class FairQueue(Generic[T]):
             taken += queue.take(1 if bots else count - len(taken))
             if queue:
                 bots[bot] = queue
+        return taken
+
+    def take_few(self, few: int) -> list[T]:
+        """Return all that bots have who have so few, where others have more; else nothing."""
+        bots = self._bots
+        passing = [bot for bot, queue in bots.items() if len(queue) <= few] if len(bots) > 1 else []
+        if len(passing) == len(bots):
+            return []
+        taken = [item for bot in passing for item in bots.pop(bot).take(few)]
+        self._count -= len(taken)
         return taken
 
 

@@ -49,6 +49,19 @@ def test_a_bot_with_ten_scripts_has_no_more_than_one_with_one() -> None:
     assert [name for name in queue.take(100) if name[0] == "m"] == [f"m{n}" for n in range(6, 30)]
 
 
+def test_who_has_few_passes_who_has_many() -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.put(("a", "x"), "a0")
+    assert queue.take_few(2) == []  # there is nobody to pass
+    for n in range(5):
+        queue.put(("flood", n % 2), f"f{n}")
+    queue.put(("b", "x"), "b0")
+    queue.put(("b", "y"), "b1")
+    assert queue.take_few(2) == ["a0", "b0", "b1"] and len(queue) == 5
+    assert queue.take_few(2) == [] and queue.take(9) == ["f0", "f1", "f2", "f3", "f4"]
+    assert queue.take_few(2) == [] and len(queue) == 0
+
+
 def test_a_queue_loses_and_doubles_nothing_whatever_is_put_and_taken(rng: Random) -> None:
     queue: FairQueue[tuple[int, int]] = FairQueue()
     put = dict.fromkeys(range(5), 0)
@@ -58,7 +71,7 @@ def test_a_queue_loses_and_doubles_nothing_whatever_is_put_and_taken(rng: Random
             lane = min(rng.randrange(10), 4)
             queue.put((lane % 3, lane), (lane, put[lane]))
             put[lane] += 1
-        taken += queue.take(rng.randrange(5))
+        taken += queue.take(rng.randrange(5)) if rng.random() < 0.8 else queue.take_few(2)
         assert len(queue) == sum(put.values()) - len(taken)
     taken += queue.take(10_000)
     for lane, count in put.items():
