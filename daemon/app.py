@@ -171,7 +171,9 @@ class Daemon:
             self.metrics,
             self._chance(),
             self.pressure,
+            self.committer,
             batch_max=self.settings.limits.message_batch_max,
+            bot_held_max=self.settings.limits.bot_messages_held_max,
             sweep_seconds=self.settings.daemon.sweep_seconds,
         )
 

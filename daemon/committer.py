@@ -11,7 +11,7 @@ one writer at a time writes them, so that another is there for messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -24,7 +24,8 @@ import structlog
 
 from daemon.backoff import Backoff
 from daemon.bell import Bell
-from daemon.fairness import FairQueue
+from daemon.crowd import COMMIT_TURNS
+from daemon.fairness import FairQueue, Lane
 from daemon.metrics import Metrics
 from daemon.rows import Turn
 from daemon.store import Store
@@ -33,7 +34,10 @@ from daemon.store_faults import Fault, fault_of
 RETRY_SECONDS_FIRST = 0.02
 RETRY_SECONDS_MAX = 5.0
 PATIENT_MAX = 64  # turns in one commit of patient ones: a message's commit shares the machine with it
+FEW_TURNS = 2  # of a bot, which let them pass those of others who have more
+PASSED_BY_MAX = 4  # commits that may go before patient turns
 WRITERS = 2  # measured: two connections commit half as much again as one, four no more than two
+NO_LANE: Lane = (None, None)
 TELLING_SECONDS = 0.005  # of telling outcomes, until others have their turn
 
 log = structlog.get_logger(__name__)
@@ -92,10 +96,12 @@ class Committer:
         self._may_write = may_write
         self._pending: FairQueue[_Pending] = FairQueue()
         self._patient: FairQueue[_Pending] = FairQueue()
-        self._collecting = 0
+        self._collecting = self._passed_by = 0
         self._writing_patient = False
         self._bells = [Bell() for _ in range(WRITERS)]
         self._writing = 0
+        self._passed = False  # whether the last commit was one of few
+        self.hurried = False  # whether there is a crowd: commits are short then, for whoever comes to wait for few
 
     @property
     def idle(self) -> bool:
@@ -107,8 +113,9 @@ class Committer:
         """How many turns wait for a connection; those under way are not counted."""
         return len(self._pending) + len(self._patient)
 
-    def commit(self, turn: Turn, told: Told, lane: Hashable = None, *, patient: bool = False) -> None:
-        """Take a turn over; `told` is called with its outcome, once. Lanes have their turns committed alternately.
+    def commit(self, turn: Turn, told: Told, lane: Lane = NO_LANE, *, patient: bool = False) -> None:
+        """Take a turn over; `told` is called with its outcome, once. Bots have their turns committed alternately, and
+        so have the scripts of each.
 
         `patient`: it lets turns that are not go before.
         """
@@ -140,7 +147,7 @@ class Committer:
                 bell.ring()
                 break
 
-    def settle(self, turn: Turn, lane: Hashable = None) -> asyncio.Future[Outcome]:
+    def settle(self, turn: Turn, lane: Lane = NO_LANE) -> asyncio.Future[Outcome]:
         """Take a turn over; the future tells its outcome, unless whoever waits for it is cancelled."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.commit(turn, lambda told: None if outcome.done() else outcome.set_result(told), lane)
@@ -154,10 +161,7 @@ class Committer:
 
     async def _write(self, bell: Bell) -> None:
         while True:
-            batch = self._pending.take(self._turns_max)
-            patient = not batch and not self._collecting and not self._writing_patient
-            if patient:
-                batch = self._patient.take(min(self._turns_max, PATIENT_MAX))
+            batch, patient = self._next_batch()
             if not batch:
                 await bell.wait()
                 continue
@@ -173,6 +177,26 @@ class Committer:
             finally:
                 self._writing -= 1
                 self._writing_patient &= not patient
+
+    def _next_batch(self) -> tuple[list[_Pending], bool]:
+        """Take what is written next; and say whether it is patient turns, which are not passed by for ever."""
+        patient = self._patient and not self._collecting and not self._writing_patient
+        if self._pending and not (patient and self._passed_by >= PASSED_BY_MAX):
+            self._passed_by += bool(patient)
+            return self._next_of_messages(), False
+        if not patient:
+            return [], False
+        self._passed_by = 0
+        return self._patient.take(min(self._turns_max, PATIENT_MAX)), True
+
+    def _next_of_messages(self) -> list[_Pending]:
+        """Take turns that are not patient. In a crowd those of whom there are few go first, every other time, so that
+        their commit is as short as theirs alone."""
+        if not self.hurried:
+            return self._pending.take(self._turns_max)
+        batch = [] if self._passed else self._pending.take_few(FEW_TURNS)
+        self._passed = bool(batch)
+        return batch or self._pending.take(min(self._turns_max, COMMIT_TURNS))
 
     # ── one batch ──
 

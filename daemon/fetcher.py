@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 from random import Random
 from time import perf_counter
+from typing import TypeAlias
 from uuid import UUID
 
 import structlog
 
 from daemon.backoff import Backoff
-from daemon.crowd import LOOK_MESSAGES, Crowd
+from daemon.committer import Committer
+from daemon.crowd import COMMIT_TURNS, LOOK_MESSAGES, Crowd, Place
 from daemon.listener import Listener
 from daemon.metrics import Metrics
 from daemon.partitions import Partitions
@@ -40,6 +42,10 @@ THICK_MESSAGES = 10  # as many messages in a window, …
 THICK_CONVERSATIONS = 4  # … of as many conversations, keep the daemon awake (one alone is served best dozing)
 THIN_MESSAGES = 5  # fewer in a window let it fall asleep
 
+PENDING_TURNS = COMMIT_TURNS  # in a crowd: as many keep the database busy, besides what is being committed
+
+Looked: TypeAlias = tuple[list[PendingMessage], dict[int, Place], bool]  # found, where to go on, whether there is more
+
 log = structlog.get_logger(__name__)
 
 
@@ -55,8 +61,10 @@ class Fetcher:
         metrics: Metrics,
         random: Random,
         pressure: Pressure,
+        committer: Committer,
         *,
         batch_max: int,
+        bot_held_max: int,
         sweep_seconds: float,
     ) -> None:
         self._store = store
@@ -67,7 +75,8 @@ class Fetcher:
         self._batch_max = batch_max
         self._sweep_seconds = sweep_seconds
         self._pressure = pressure
-        self._crowd = Crowd(supervisor.hand, random)
+        self._committer = committer
+        self._crowd = Crowd(supervisor.hand, random, bot_held_max=bot_held_max)
         self._took = self._fetched = 0.0
         self._trouble = Backoff(0.02, 5.0, random)
         self._window = _Window(0.0)
@@ -144,12 +153,13 @@ class Fetcher:
                 await self._pressure.clear()
                 supervisor.forgotten.clear()
                 fair = self._crowd.crowded or self._pressure.scarce
-                messages, more = await (self._fetch_fairly if fair else self._fetch)(partitions)
+                messages, go_on, more = await (self._fetch_fairly() if fair else self._fetch(partitions))
                 supervisor.overflowed = False
                 taken = await supervisor.deliver(messages, more=fair) if messages else 0
                 total += taken
                 self._judge(messages)
-                self._crowd.learn(messages, more=more or supervisor.overflowed)
+                self._crowd.learn(len(messages), go_on, more=more or supervisor.overflowed)
+                self._committer.hurried = self._crowd.crowded
                 if supervisor.short_of_room:
                     supervisor.sweep()
                     supervisor.wake(None)
@@ -167,25 +177,31 @@ class Fetcher:
         been handed out meanwhile, which counts."""
         return min(self._took - (perf_counter() - self._fetched), PAUSE_SECONDS_MAX)
 
-    async def _fetch(self, partitions: frozenset[int] | None) -> tuple[list[PendingMessage], bool]:
+    async def _fetch(self, partitions: frozenset[int] | None) -> Looked:
         """Fetch what there is; and say whether there may be more."""
         begun = perf_counter()
         limit = min(self._batch_max, self._pressure.room)
+        self._pressure.hold_back(None)
         messages = await self._store.fetch_messages(self._supervisor.held, limit, partitions)
         self._fetched = perf_counter()
         self._took = self._fetched - begun
-        return messages, len(messages) >= limit
+        if len(messages) < limit:
+            return messages, {}, False
+        return messages[:LOOK_MESSAGES], {}, True  # a crowd: handing out all of it would make whoever comes next wait
 
-    async def _fetch_fairly(self, partitions: frozenset[int] | None) -> tuple[list[PendingMessage], bool]:
-        """Fetch some of each session and each lane; and say whether there is more."""
+    async def _fetch_fairly(self) -> Looked:
+        """Fetch some of each session, lane and bot; and say whether there is more."""
         begun = perf_counter()
         room = self._pressure.room
-        care = self._crowd.care(short=10 * room <= self._pressure.messages_max)
+        short = 10 * room <= self._pressure.messages_max
+        enough = self._committer.pending >= PENDING_TURNS
+        self._pressure.hold_back("turns" if enough else "messages" if short else None)
+        care = self._crowd.care(enough=enough or short)
         limit = min(self._batch_max, room, LOOK_MESSAGES)
-        found, cut = await self._store.fetch_fairly(self._supervisor.held, limit, partitions, care)
+        looked = await self._store.fetch_fairly(self._supervisor.held, limit, care)
         self._fetched = perf_counter()
         self._took = self._fetched - begun
-        return found, cut or bool(care.thick or care.left_out)
+        return looked
 
     def _judge(self, messages: list[PendingMessage]) -> None:
         """Count what was found into the window of now."""

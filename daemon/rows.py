@@ -19,6 +19,11 @@ from engine.values import Value
 Status = Literal["running", "waiting", "paused", "completed", "failed", "cancelled", "lost"]
 
 
+def bot_of_lane(lane: int) -> int:
+    """Return the number that stands for a bot: the upper half of its lanes (see workflow_lane in the schema)."""
+    return lane >> 32
+
+
 class PendingMessage(msgspec.Struct, frozen=True, gc=False):
     """A message row that an execution hears next; `now` is the database's clock when it was read, `lane` stands for
     the script of a bot that it came for."""

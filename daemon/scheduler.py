@@ -34,7 +34,7 @@ COUNT_SECONDS = 5.0  # between two counts of what is due, while there is more of
 COUNT_MAX = 300_000
 FIRE_SECONDS = 0.15  # so long a signal, or the start of another lane, may go unseen
 COMPANY_SECONDS = 1.0  # whoever said something so lately may say more
-LANES = 1 << 31
+LANES = 1 << 63
 
 log = structlog.get_logger(__name__)
 

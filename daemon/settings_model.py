@@ -82,6 +82,7 @@ class Limits(Section, frozen=True):
     commit_turns_max: Count = 256
     message_batch_max: Count = 2_000
     messages_held_max: Count = 5_000
+    bot_messages_held_max: Count = 500
     turns_pending_max: Count = 2_000
     due_batch_max: Count = 1_000
 

@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 from msgspec.structs import replace
 
-from daemon.crowd import Care
+from daemon.crowd import Care, Place
 from daemon.migrations import Connection, check_schema_name
 from daemon.rows import DeployedScript, DueExecution, LoadedExecution, PendingMessage, Signal, StoredPlan, Turn
 from daemon.statements import query
@@ -110,14 +110,16 @@ class Store:
         return [_pending(row) for row in rows]
 
     async def fetch_fairly(
-        self, held: Collection[int], limit: int, partitions: Collection[int] | None, care: Care
-    ) -> tuple[list[PendingMessage], bool]:
-        """Return messages as fetch_messages does, of each session and each lane a few, however long they are; and
-        whether there are more."""
-        narrowed = None if partitions is None else list(partitions)
-        with_care = (list(care.thick), care.start, list(care.left_out))
-        rows = await self._lanes.fetch(query("fetch_fairly"), self.owner, list(held), limit, narrowed, *with_care)
-        return [_pending(row) for row in rows if row["id"] is not None], rows[0]["cut"]
+        self, held: Collection[int], limit: int, care: Care
+    ) -> tuple[list[PendingMessage], dict[int, Place], bool]:
+        """Return messages as fetch_messages does, of each session, lane and bot a few, however much they have; where
+        to go on in lanes that may have more; and whether anything was passed by."""
+        partitions, sessions = [p for p, _ in care.go_on.values()], [s for _, s in care.go_on.values()]
+        with_care = (list(care.left_out), list(care.go_on), partitions, sessions, care.wanted, care.first)
+        rows = await self._lanes.fetch(query("fetch_fairly"), self.owner, list(held), limit, *with_care)
+        cut = rows.pop()["cut"]
+        go_on = {row["lane"]: (row["partition"], row["session_id"]) for row in rows if row["id"] is None}
+        return [_pending(row) for row in rows if row["id"] is not None], go_on, cut
 
     async def fetch_signals(self, held: Collection[int], limit: int) -> list[Signal]:
         """Return signals to executions that may run, oldest first, without those held in memory."""

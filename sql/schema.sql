@@ -38,11 +38,12 @@ create function workflow_partition(key uuid) returns smallint
 comment on function workflow_partition(uuid) is
     'The share, 0 to 255, that a session (or an execution without one) belongs to. It is stored, so it never changes.';
 
-create function workflow_lane(bot uuid, script text) returns integer
+create function workflow_lane(bot uuid, script text) returns bigint
     immutable parallel safe language sql
-    return (uuid_hash(coalesce(bot, '00000000-0000-0000-0000-000000000000')) # hashtext(coalesce(script, ''))) & 2147483647;
+    return (uuid_hash(coalesce(bot, '00000000-0000-0000-0000-000000000000')) & 2147483647)::bigint << 32
+        | (hashtext(coalesce(script, ''))::bigint & 4294967295);
 comment on function workflow_lane(uuid, text) is
-    'The lane of a script of a bot: a number from 0 on. What is many in one lane does not delay the other lanes.';
+    'The lane of a script of a bot: a number from 0 on, in its upper half the bot. What is many in one lane, or of one bot, does not delay the others.';
 
 do $$
 begin
@@ -218,13 +219,14 @@ create table workflow_messages (
     bot_id uuid,
     created_at timestamptz not null,
     partition smallint not null,
-    lane integer not null default 0,
+    lane bigint not null default 0,
     primary key (session_id, id)
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 comment on table workflow_messages is
     'What users said and no HEAR has heard yet: the turn that hears a message deletes it, in its own commit.';
 comment on column workflow_messages.lane is 'workflow_lane of who heard the session when it came; 0: nobody did';
-create index workflow_messages_lane on workflow_messages (partition, lane, session_id, id);
+create index workflow_messages_lane on workflow_messages (lane, partition, session_id);
+create index workflow_messages_partition on workflow_messages (partition);
 -- A message is looked up by id + 0. In no other index is that a column, so nothing else can be taken for it: while the table
 -- looks empty to the planner, it would as soon go through an index that has the id somewhere, from end to end.
 create unique index workflow_messages_id on workflow_messages ((id + 0));

@@ -3,7 +3,7 @@
 -- Rows without a moment are timers whose execution is not due after all: settle_timers is for them.
 -- $1 owner, $2 executions in hand, $3 limit, $4 the lane to begin with.
 with recursive walk as (
-    select $4::integer - 1 as lane, false as around, 0 as passed
+    select $4::bigint - 1 as lane, false as around, 0 as passed
     union all
     select next.lane, next.around, walk.passed + 1
     from walk cross join lateral (

@@ -117,6 +117,29 @@ async def test_turns_of_messages_go_before_those_of_timers() -> None:
         running.cancel()
 
 
+async def test_turns_of_timers_are_not_passed_by_for_ever() -> None:
+    database = StandingStill()
+    database.goes_on.set()
+    committer = Committer(database, create_metrics(), Random(1), turns_max=1)  # type: ignore[arg-type]
+    told: list[int] = []
+
+    def heard(number: int) -> None:
+        """Somebody who has the next thing to say as soon as the last one was answered."""
+        told.append(number)
+        if number < 100:
+            committer.commit(numbered(number + 2), lambda _: heard(number + 2))
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in (1, 2, 3, 4):  # more than there are writers: some turn always waits
+            committer.commit(numbered(number), lambda _, n=number: heard(n))  # type: ignore[misc]
+        committer.commit(numbered(1000), lambda _: told.append(1000), patient=True)
+        running = tasks.create_task(committer.run())
+        await until(lambda: 1000 in told)
+        assert len(told) < 20, told
+        await until(lambda: committer.idle)
+        running.cancel()
+
+
 async def test_f25_f33_a_commit_whose_answer_was_lost_is_not_repeated(database: str) -> None:
     async with wire_to(database) as wire, chatting(database, through=wire.dsn) as chat:
         session, execution = await chat.start("echo.bas")

@@ -1,9 +1,10 @@
-"""fetch_fairly: however much one session or one lane has to say, the others' messages are found without reading it."""
+"""fetch_fairly: however much is said in one session, in one lane or to one bot, the others' messages are found without reading it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,18 +12,18 @@ from uuid import UUID, uuid4
 import pytest
 from msgspec.structs import replace
 
-from daemon.crowd import Care
+from daemon.crowd import Care, Crowd, Place
+from daemon.held import Held
 from daemon.migrations import Connection
-from daemon.partitions import partition_of
-from daemon.rows import PendingMessage
+from daemon.rows import PendingMessage, bot_of_lane
 from daemon.statements import query
 from daemon.store import Store
 from tests.sql.world import PLAN, asking, close_store, deploy, open_store, say
 
-START = UUID(int=0)
-PLAIN = Care((), START, ())
+PLAIN = Care()
 
-# Waiting conversations by the thousand, without their triggers: session n of lane l is md5(l, n).
+# Waiting conversations by the thousand, without their triggers: session n of lane l is md5(l, n), lane l is script l % 10
+# of bot l / 10.
 WAITING = """
 insert into workflow_executions (id, workflow_name, state_json, status, session_id, script_path, plan_hash, mode, wait_kind,
     start_order, partition)
@@ -31,9 +32,13 @@ from (select n, md5($1::integer || '-' || n)::uuid as s from generate_series(1, 
 """
 SAID = """
 insert into workflow_messages (session_id, content, created_at, partition, lane)
-select s, m || ' of ' || n, now(), workflow_partition(s), $1::integer
+select s, m || ' of ' || n, now(), workflow_partition(s), ($1::bigint / 10) << 32 | $1 % 10
 from (select n, m, md5($1::integer || '-' || n)::uuid as s from generate_series(1, $2) n, generate_series(1, $3) m) x
 """
+
+
+def lane(number: int) -> int:
+    return number // 10 << 32 | number % 10
 
 
 @pytest.fixture
@@ -55,72 +60,128 @@ async def buffers(connection: Connection, held: Sequence[int], care: Care) -> in
     """Return how many pages the statement looks at, as the daemon plans it."""
     await connection.execute("analyze workflow_messages, workflow_executions")
     await connection.execute("set plan_cache_mode = force_generic_plan")
+    places = list(care.go_on.values())
     found = await connection.fetchval(
         "explain (analyze, buffers, format json) " + query("fetch_fairly"),
-        "d1", list(held), 1000, None, list(care.thick), care.start, list(care.left_out),
+        "d1", list(held), 64, list(care.left_out), list(care.go_on), [p for p, _ in places], [s for _, s in places],
+        care.wanted, care.first,
     )  # fmt: skip
     plan: dict[str, Any] = json.loads(found)[0]["Plan"]
     return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+
+def by_lanes(found: Sequence[PendingMessage]) -> dict[int, int]:
+    return dict(sorted(Counter(bot_of_lane(m.lane) * 10 + (m.lane & 0xFFFFFFFF) for m in found).items()))
 
 
 async def test_a_session_s_flood_hides_nobody_and_is_not_read(store: Store, connection: Connection) -> None:
     pages = []
     for count in (20, 20_000):
         await connection.execute("truncate workflow_messages, workflow_executions cascade")
-        await flood(connection, 5, 1, count)
-        await flood(connection, 6, 1)
-        found, more = await store.fetch_fairly([], 1000, None, PLAIN)
-        assert more
-        assert [m.content for m in found if m.lane == 5] == [f"{n} of 1" for n in range(1, 5)]
-        assert [m.content for m in found if m.lane == 6] == ["1 of 1"]
-        held = [m.id for m in found if m.lane == 5]
-        found, more = await store.fetch_fairly(held, 1000, None, PLAIN)
-        assert more and [m.lane for m in found] == [6]
+        await flood(connection, 50, 1, count)
+        await flood(connection, 60, 1)
+        found, go_on, more = await store.fetch_fairly([], 1000, PLAIN)
+        assert more and not go_on
+        assert [m.content for m in found if m.lane == lane(50)] == [f"{n} of 1" for n in range(1, 5)]
+        assert [m.content for m in found if m.lane == lane(60)] == ["1 of 1"]
+        held = [m.id for m in found if m.lane == lane(50)]
         pages.append(await buffers(connection, held, PLAIN))
-    assert pages[1] < 2 * pages[0] + 100  # of some 800: a thousand times as much costs no more than deeper indexes
+    assert pages[1] < pages[0] + 100  # a thousand times as much costs no more than deeper indexes
 
 
-async def test_a_lane_s_flood_leaves_room_for_each_other_lane(store: Store, connection: Connection) -> None:
-    await flood(connection, 5, 3000)
-    await flood(connection, 6, 1)
-    await flood(connection, 4, 2)
-    found, more = await store.fetch_fairly([], 10, None, PLAIN)
-    assert more and len(found) == 10
-    assert {lane: sum(m.lane == lane for m in found) for lane in (4, 5, 6)} == {4: 2, 5: 7, 6: 1}
-    found, more = await store.fetch_fairly([], 100, None, Care((), START, (5,)))
-    assert sorted(m.lane for m in found) == [4, 4, 6]
+async def test_a_lane_s_many_sessions_are_not_read_to_find_another_lane(store: Store, connection: Connection) -> None:
+    pages = []
+    for sessions in (100, 5_000):
+        await connection.execute("truncate workflow_messages, workflow_executions cascade")
+        await flood(connection, 50, sessions)
+        await flood(connection, 60, 1)
+        found, go_on, more = await store.fetch_fairly([], 64, PLAIN)
+        assert more and by_lanes(found) == {50: 8, 60: 1}
+        found, go_on, more = await store.fetch_fairly([m.id for m in found], 64, Care((), go_on))
+        assert more and by_lanes(found) == {50: 32}
+        pages.append(await buffers(connection, [], Care((), go_on)))
+    assert pages[1] < pages[0] + 300
 
 
-async def test_a_thick_lane_is_found_whole_by_looks_from_here_and_there(
+async def test_each_bot_has_as_many_as_every_other_whatever_its_scripts(store: Store, connection: Connection) -> None:
+    for script in range(10):
+        await flood(connection, 50 + script, 20)
+    await flood(connection, 60, 20)
+    await flood(connection, 40, 2)
+    found, go_on, more = await store.fetch_fairly([], 14, PLAIN)
+    assert more and by_lanes(found) == {40: 2, **{50 + n: 1 for n in range(6)}, 60: 6}
+    held = [m.id for m in found]
+    found, go_on, more = await store.fetch_fairly(held, 14, Care((5,), go_on))
+    assert more and by_lanes(found) == {60: 14}
+    found, _, more = await store.fetch_fairly([*held, *(m.id for m in found)], 14, Care((5, 6), go_on))
+    assert more and not found
+
+
+async def test_of_more_bots_than_a_look_takes_each_has_its_turn(
     store: Store, connection: Connection, rng: Random
 ) -> None:
-    await flood(connection, 5, 2500)
-    await flood(connection, 6, 3)
-    held: set[int] = set()
-    for look in range(400):
-        start = UUID(int=rng.getrandbits(128)) if look % 2 else START
-        found, more = await store.fetch_fairly(held, 1000, None, Care((5,), start, ()))
-        assert not held.intersection(m.id for m in found)
-        held.update(m.id for m in found)
-        if look == 0:
-            assert sum(m.lane == 6 for m in found) == 3
-        if len(held) == 2503:
+    for bot in range(100):
+        await flood(connection, bot * 10, 3)
+    first = Counter[int]()
+    for _ in range(30):
+        found, _, more = await store.fetch_fairly([], 10, Care(first=rng.randrange(100)))
+        assert more and len(by_lanes(found)) == 10
+        first.update(by_lanes(found).keys())
+    assert len(first) > 80
+
+
+async def test_a_crowd_is_found_whole(store: Store, connection: Connection, rng: Random) -> None:
+    """A thick lane, a bot with several, sessions that talk a lot, and messages that nobody hears among them."""
+    await flood(connection, 50, 700)
+    for script in range(3):
+        await flood(connection, 70 + script, 40, 3)
+    await flood(connection, 60, 1, 30)
+    await flood(connection, 80, 300, waiting=False)
+    await connection.execute("delete from workflow_executions where session_id in (select session_id from workflow_executions"
+                             " where partition between 100 and 130)")  # fmt: skip
+    usual = {m.id for m in await store.fetch_messages([], 5000)}
+    held, crowd = Held(), Crowd(Held(), rng, bot_held_max=500)  # as if all that was found were used up at once
+    seen: dict[UUID, int] = {}
+    for _ in range(400):
+        found, go_on, more = await store.fetch_fairly(list(held.ids), 32, crowd.care(enough=False))
+        crowd.learn(len(found), go_on, more=more)
+        for message in found:
+            assert message.id in usual and message.id not in held
+            assert seen.get(message.session_id, 0) < message.id, "the order of a session"
+            seen[message.session_id] = message.id
+            held.add(message)
+        if not crowd.crowded:
             break
-    assert len(held) == 2503
-    found, more = await store.fetch_fairly(held, 1000, None, PLAIN)
-    assert not found and not more
+    assert not crowd.unsettled and set(held.ids) == usual
 
 
-async def test_messages_that_nobody_hears_hide_nobody(store: Store, connection: Connection) -> None:
-    await flood(connection, 5, 300, waiting=False)
-    await flood(connection, 4, 1, 300, waiting=False)
-    await flood(connection, 6, 300)
-    held: set[int] = set()
-    for _ in range(10):
-        found, _ = await store.fetch_fairly(held, 1000, None, PLAIN)
-        assert {m.lane for m in found} <= {6}
+async def test_messages_that_nobody_hears_hide_nobody(store: Store, connection: Connection, rng: Random) -> None:
+    await flood(connection, 50, 300, waiting=False)
+    await flood(connection, 40, 1, 300, waiting=False)
+    await flood(connection, 60, 300)
+    held, crowd = set[int](), Crowd(Held(), rng, bot_held_max=500)
+    for _ in range(60):
+        found, go_on, more = await store.fetch_fairly(held, 1000, crowd.care(enough=False))
+        crowd.learn(len(found), go_on, more=more)
+        assert set(by_lanes(found)) <= {60}
         held.update(m.id for m in found)
-    assert len(held) == 300
+        if not crowd.crowded:
+            break
+    assert len(held) == 300 and not crowd.crowded
+
+
+async def test_partitions_of_another_daemon_are_passed_over(store: Store, connection: Connection, rng: Random) -> None:
+    await flood(connection, 50, 300)
+    await connection.execute("update workflow_partitions set owner = 'other' where number % 4 > 0")
+    usual = {m.id for m in await store.fetch_messages([], 5000)}
+    held, crowd = set[int](), Crowd(Held(), rng, bot_held_max=500)
+    for _ in range(60):
+        found, go_on, more = await store.fetch_fairly(held, 1000, crowd.care(enough=False))
+        crowd.learn(len(found), go_on, more=more)
+        held.update(m.id for m in found)
+        if not crowd.crowded:
+            break
+    assert not crowd.crowded and held == usual and 30 < len(held) < 150
 
 
 async def test_f26_the_order_of_a_session_holds_across_its_lanes(store: Store, connection: Connection) -> None:
@@ -128,12 +189,12 @@ async def test_f26_the_order_of_a_session_holds_across_its_lanes(store: Store, c
     asked = await asking(store, connection)
     assert asked.session_id is not None
     for n in range(30):
-        await say_in_lane(connection, asked.session_id, n, lane=9 if n < 20 else 3)
-    await flood(connection, 5, 1)
+        await say_in_lane(connection, asked.session_id, n, lane=90 if n < 20 else 30)
+    await flood(connection, 50, 1)
     held: list[int] = []
     heard: list[str] = []
     for _ in range(20):
-        found, _ = await store.fetch_fairly(held, 1000, None, PLAIN)
+        found, _, _ = await store.fetch_fairly(held, 1000, PLAIN)
         heard += [m.content for m in found if m.session_id == asked.session_id]
         held += [m.id for m in found]
         await connection.execute("delete from workflow_messages where id = any ($1)", held)
@@ -145,7 +206,7 @@ async def say_in_lane(connection: Connection, session: UUID, number: int, lane: 
     await connection.execute(
         "insert into workflow_messages (session_id, content, created_at, partition, lane)"
         " values ($1, $2, now(), workflow_partition($1), $3)",
-        session, str(number), lane,
+        session, str(number), lane // 10 << 32 | lane % 10,
     )  # fmt: skip
 
 
@@ -153,8 +214,7 @@ async def test_where_there_is_no_crowd_both_statements_find_the_same(
     store: Store, connection: Connection, rng: Random
 ) -> None:
     await connection.execute("alter table workflow_messages enable trigger user")
-    # One of each partition: four messages of a lane in one partition would be a crowd.
-    sessions = {partition_of(session): session for session in (uuid4() for _ in range(60))}.values()
+    sessions = [uuid4() for _ in range(60)]
     for number, session in enumerate(sessions):
         if number % 3:
             await asking(store, connection, session)
@@ -165,25 +225,23 @@ async def test_where_there_is_no_crowd_both_statements_find_the_same(
     usual = await store.fetch_messages(held, 1000)
     assert len(usual) > 10
     behind = {m.session_id for m in plain if m.id in held}
-    await compare(store, usual, held, None, behind)
-    some = sorted({m.id % 256 for m in usual})[:9]
-    await compare(store, await store.fetch_messages([], 1000, some), [], some, set())
+    await compare(store, usual, held, behind)
 
 
 async def compare(
     store: Store,
     usual: Sequence[PendingMessage],
     held: Sequence[int],
-    partitions: Sequence[int] | None,
     behind: set[UUID],
 ) -> None:
     """Fair looks find the same sessions, and of each the first messages: more come when these are used up. What is
     `behind` messages in hand may have to wait for them."""
     found: list[PendingMessage] = []
+    go_on: Mapping[int, Place] = {}
     while True:
-        looked, _ = await store.fetch_fairly([*held, *(m.id for m in found)], 1000, partitions, PLAIN)
+        looked, go_on, _ = await store.fetch_fairly([*held, *(m.id for m in found)], 1000, Care((), go_on))
         found += looked
-        if not looked:
+        if not (looked or go_on):
             break
     for session in {m.session_id for m in usual} | {m.session_id for m in found}:
         mine = [m for m in found if m.session_id == session]
@@ -207,3 +265,5 @@ async def test_the_lane_of_a_message_is_its_hearer_s_script_of_its_bot(store: St
     assert lanes[alone] == 0 and lanes[session] == lanes[other] > 0
     bots = [await connection.fetchval("select workflow_lane($1, $2)", bot, PLAN.script) for bot in (None, uuid4())]
     assert lanes[session] == bots[0] != bots[1]
+    another = await connection.fetchval("select workflow_lane(null, 'another.bas')")
+    assert bot_of_lane(another) == bot_of_lane(bots[0]) != bot_of_lane(bots[1]) and another != bots[0]

@@ -29,6 +29,7 @@ insert into workflow_executions (id, workflow_name, state_json, status, session_
 select md5('e' || n)::uuid, 't', '{{}}', 'waiting', s, 'ticket.bas', 'p1', 'workflow', 'message',
     case when n % 2 = 0 then now() + interval '1 day' end, n, workflow_partition(s)
 from (select n, md5('s' || n)::uuid as s from generate_series(1, {WAITING}) n) x;
+insert into workflow_timers select id, wake_at, partition from workflow_executions where wake_at is not null;
 insert into workflow_event_waits
 select md5('e' || n)::uuid, 1, 'event ' || n % 7, '00000000-0000-0000-0000-000000000000', now() from generate_series(1, {WAITING}) n;
 insert into workflow_requests (id, execution_id, number, bot_id, partition, kind, lane, payload, status, attempts, not_before, created_at)
@@ -46,8 +47,8 @@ from (select n, md5('t' || n)::uuid as s from generate_series(1, 3) n) x;
 """
 ZERO = UUID(int=0)
 LOOKS: dict[str, tuple[Any, ...]] = {
-    "fetch_due": ("d1", [], 100),
-    "fetch_fairly": ("d1", [], 100, None, [], ZERO, []),
+    "fetch_due": ("d1", [], 100, 1 << 62),
+    "fetch_fairly": ("d1", [], 100, [], [], [], [], 64, 0),
     "fetch_messages": ("d1", [], 100, None),
     "fetch_schedules": (100,),
     "fetch_signals": ("d1", [], 100),
