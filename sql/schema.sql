@@ -3674,10 +3674,12 @@ begin
         else
             statement := format('with added as (insert into %I.%I default values returning id) select jsonb_agg(to_jsonb(id)) from added', place, name);
         end if;
-        perform set_config('role', coalesce(role_name, before), true);
-        execute statement into added using batch.entries;
-        perform set_config('role', before, true);
-        ids := ids || coalesce(added, '[]');
+        for n in 1 .. case when cardinality(batch.keys) > 0 then 1 else jsonb_array_length(batch.entries) end loop
+            perform set_config('role', coalesce(role_name, before), true);
+            execute statement into added using batch.entries;
+            perform set_config('role', before, true);
+            ids := ids || coalesce(added, '[]');
+        end loop;
     end loop;
     perform workflow_data_count_on(place, name, rows);
     return ids;

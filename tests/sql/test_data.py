@@ -14,6 +14,7 @@ import pytest
 from daemon.migrations import Connection
 
 ONE, TWO = UUID(int=1), UUID(int=2)
+SCHEMA = "bot_" + ONE.hex
 ROWS: dict[str, Any] = {"where": None, "order": [], "limit": None}
 HOSTILE = "x'; drop schema public cascade; --\" || $1 \\"
 
@@ -267,3 +268,33 @@ async def test_a_daemon_without_more_rights_than_its_role_can_do_all_of_it(
                 await daemon.execute("select * from workflow_plans")
     finally:
         await daemon.close()
+
+
+WRITTEN: list[Any] = [1, -7, 10**19, 1.5, True, "", "x", "12", None, [1], {"a": None}]
+
+
+@pytest.mark.parametrize("first", [1, "x", True, [1], None])
+@pytest.mark.parametrize("kind", ["", "integer", "varchar(3)"])
+async def test_one_row_is_saved_as_several_are(data: Data, connection: Connection, first: Any, kind: str) -> None:
+    """One row goes a shorter way, wherever it may: into a table made of what was saved, or one of somebody else's."""
+    await connection.execute(f"create schema {SCHEMA}")
+    for value in WRITTEN:
+        results = []
+        for name, rows in (("one", 1), ("several", 2)):
+            await connection.execute(f"drop table if exists {SCHEMA}.{name}")
+            if kind:
+                await connection.execute(
+                    f"create table {SCHEMA}.{name} (id int generated always as identity, v {kind})"
+                )
+            results.append([await outcome(data, name, v, rows) for v in (first, value)])
+        assert results[0] == results[1], (first, value)
+
+
+async def outcome(data: Data, name: str, value: Any, rows: int) -> Any:
+    """Save a row with a value twice, `rows` in one question; return the values in the table then, or the refusal."""
+    try:
+        for _ in range(2 // rows):
+            await data("save", table=name, rows=[{"v": value}] * rows, one=rows == 1)
+    except asyncpg.PostgresError as error:
+        return error.sqlstate
+    return [row.get("v") for row in await data("find", table=name, order=[["id", False]])]
