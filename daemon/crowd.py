@@ -70,7 +70,8 @@ class Crowd:
         left_out = frozenset(self._left_out)
         kept = {lane: place for lane, place in self._go_on.items() if bot_of_lane(lane) in left_out} if more else {}
         self._go_on = {**kept, **go_on}
-        self._fruitless = 0 if found or left_out else self._fruitless + 1
+        searching = self.crowded and not (found or left_out or self._held)
+        self._fruitless = self._fruitless + 1 if searching else 0
         self.crowded = more and self._fruitless < FRUITLESS_MAX
         if not self.crowded:
             self._left_out = ()

@@ -178,16 +178,14 @@ class Fetcher:
         return min(self._took - (perf_counter() - self._fetched), PAUSE_SECONDS_MAX)
 
     async def _fetch(self, partitions: frozenset[int] | None) -> Looked:
-        """Fetch what there is; and say whether there may be more."""
+        """Fetch what there is, or nothing where that is a crowd: handing all of it out would make the next one wait."""
         begun = perf_counter()
         limit = min(self._batch_max, self._pressure.room)
         self._pressure.hold_back(None)
         messages = await self._store.fetch_messages(self._supervisor.held, limit, partitions)
         self._fetched = perf_counter()
         self._took = self._fetched - begun
-        if len(messages) < limit:
-            return messages, {}, False
-        return messages[:LOOK_MESSAGES], {}, True  # a crowd: handing out all of it would make whoever comes next wait
+        return ([], {}, True) if len(messages) > limit else (messages, {}, False)
 
     async def _fetch_fairly(self) -> Looked:
         """Fetch some of each session, lane and bot; and say whether there is more."""

@@ -103,6 +103,8 @@ class Store:
     ) -> list[PendingMessage]:
         """Return messages that can be heard now, oldest first, without those held in memory.
 
+        More than `limit` (one more) stand for a crowd: they are any, so none of them may be handed on.
+
         `partitions` narrows the search to those a notification named; None searches all that are ours.
         """
         narrowed = None if partitions is None else list(partitions)

@@ -184,8 +184,8 @@ def test_in_a_crowd_a_bot_with_enough_in_hand_is_left_out_until_the_crowd_is_ove
 
 def test_a_crowd_that_nobody_hears_is_over_after_a_few_looks() -> None:
     crowd = Crowd(Held(), Random(1), bot_held_max=100)
-    for n in range(FRUITLESS_MAX):
-        crowd.learn(1 if n == 0 else 0, {5: (n, uuid4())}, more=True)
+    for _ in range(FRUITLESS_MAX):
+        crowd.learn(0, {5: (8, uuid4())}, more=True)
         assert crowd.crowded and crowd.unsettled
     crowd.learn(0, {5: (9, uuid4())}, more=True)
     assert not crowd.crowded and not crowd.unsettled
