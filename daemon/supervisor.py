@@ -61,11 +61,9 @@ class Supervisor:
         actors_max: int,
         idle_seconds_max: float,
     ) -> None:
-        self._store = store
+        self._store, self._metrics = store, metrics
         self._loading = Loading(store, plans, committer, metrics, random)
-        self._metrics = metrics
-        self._actors_max = actors_max
-        self._idle_seconds_max = idle_seconds_max
+        self._actors_max, self._idle_seconds_max = actors_max, idle_seconds_max
         self._actors: OrderedDict[UUID, Actor] = OrderedDict()  # the least recently used first
         self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
         self._held = Held()
@@ -76,8 +74,7 @@ class Supervisor:
         self._stopping = False
         self._named: set[int] | None = set()
         self._more = self.short_of_room = self.overflowed = False  # a mailbox was full since somebody looked here
-        self.messages_bell, self.due_bell = Bell(), Bell()
-        self.requests_bell = Bell()  # a commit of ours made requests
+        self.messages_bell, self.due_bell, self.requests_bell = Bell(), Bell(), Bell()
         self.due_at, self.heard_at = 0.0, -inf  # when to look for what is due; when a message came last (monotonic)
         self.events_awaited: set[str] | None = None  # names to look for; None: all, as after a start
         self._around = Surrounds(
@@ -106,7 +103,7 @@ class Supervisor:
 
     @property
     def hand(self) -> Held:
-        """What is held, by lanes."""
+        """What is held, by bots."""
         return self._held
 
     @property
