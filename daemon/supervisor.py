@@ -1,7 +1,7 @@
 """Who has an actor: finds what can be heard or is due, starts actors within ACTORS_MAX, lets idle ones go.
 
 States of an execution here: *absent* (a row, nothing in memory), *starting* (its checkpoint is being loaded,
-under the one lock that starts), *present* (registered, its coroutine runs), *leaving* (told to stop: no longer
+under the one lock that starts), *present* (registered, its generator lives), *leaving* (told to stop: no longer
 registered, so that what comes for it starts a new actor from the row). A message is *held* from the moment it is
 in a mailbox until the commit that used it up, or until its actor is gone; held ones are left out of a fetch. What
 cannot be taken now (no room, a full mailbox, a checkpoint of a newer engine) is *passed over* until there is room

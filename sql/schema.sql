@@ -154,8 +154,10 @@ create sequence workflow_start_order;
 alter table workflow_executions set (
     fillfactor = 75, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
 );
+-- No other index is for a CASE: who asks by it gets this one, also where the planner knows of hardly an execution, and would
+-- as soon go through all that live by the index of their status.
 create index workflow_executions_stack on workflow_executions (session_id, start_order desc)
-    where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
+    where case when status in ('running', 'waiting', 'paused') then plan_hash is not null else false end and session_id is not null;
 -- Children, and blocks that run later, are many of one script in one session: only what somebody started is one at a time.
 create unique index workflow_executions_one_per_session on workflow_executions (session_id, script_path)
     where plan_hash is not null and session_id is not null and parent_id is null and schedule_id is null and status in ('running', 'waiting', 'paused');
@@ -514,7 +516,7 @@ create function workflow_hearer(session uuid) returns uuid
     stable language sql set search_path from current
 as $$
     select e.id from workflow_executions e
-    where e.session_id = session and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+    where e.session_id = session and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
     order by e.start_order desc limit 1
 $$;
 
@@ -534,7 +536,7 @@ create function workflow_asker(session uuid, prompt text) returns uuid
     stable language sql set search_path from current
 as $$
     select e.id from workflow_executions e
-    where e.session_id = session and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+    where e.session_id = session and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
         and e.wait_kind = 'message' and workflow_read_json(e.state_json) -> 'wait' ->> 'prompt_id' = prompt
     order by e.start_order desc limit 1
 $$;
@@ -617,7 +619,7 @@ begin
         end if;
         if new.execution_id is null then
             select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
-            where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+            where e.session_id = new.session_id and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
             order by e.start_order desc limit 1;
         else
             select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
@@ -651,7 +653,7 @@ begin
         end if;
     else
         select e.id, e.bot_id, e.script_path into hearer from workflow_executions e
-        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        where e.session_id = new.session_id and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
         order by e.start_order desc limit 1;
         new.bot_id := coalesce(new.bot_id, hearer.bot_id);
     end if;
@@ -815,7 +817,7 @@ begin
         end if;
         select e.id into started from workflow_executions e
         where e.session_id = workflow_start.session_id and e.script_path = workflow_start.script
-            and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused');
+            and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end;
         if found then
             perform workflow_check_bot((select e.bot_id from workflow_executions e where e.id = started));
             return started;
@@ -1321,7 +1323,7 @@ begin
     select e.id, e.partition, workflow_signal.kind, workflow_signal.number, workflow_signal.name, workflow_signal.data,
         workflow_signal.message, workflow_now()
     from workflow_executions e
-    where e.id = workflow_signal.execution and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+    where e.id = workflow_signal.execution and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
     returning workflow_signals.partition into share;
     if found then
         perform workflow_wake(array[share]);
@@ -1842,7 +1844,7 @@ begin
             case m.status when 'done' then '' else coalesce(j.kind, 'request') end,
             case m.status when 'done' then j.result end, case m.status when 'done' then '' else coalesce(j.error, '') end, workflow_now()
         from moved m join judged j on j.id = m.id join workflow_executions e on e.id = m.execution_id
-        where m.status in ('done', 'failed') and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        where m.status in ('done', 'failed') and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
     )
     select m.id, m.status from moved m;
     -- The taker looks for itself; where another owns the partition by now, that one is woken.
@@ -4120,7 +4122,7 @@ begin
     select array_agg(m.id) into past from workflow_messages m
     where m.id + 0 = any (page) and not exists (
         select from workflow_executions e
-        where e.session_id = m.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        where e.session_id = m.session_id and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
             and (m.execution_id is null or e.id = m.execution_id)
     );
     select array_agg(v.id) into events from (

@@ -112,8 +112,10 @@ create sequence workflow_start_order;
 alter table workflow_executions set (
     fillfactor = 75, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
 );
+-- No other index is for a CASE: who asks by it gets this one, also where the planner knows of hardly an execution, and would
+-- as soon go through all that live by the index of their status.
 create index workflow_executions_stack on workflow_executions (session_id, start_order desc)
-    where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
+    where case when status in ('running', 'waiting', 'paused') then plan_hash is not null else false end and session_id is not null;
 create unique index workflow_executions_one_per_session on workflow_executions (session_id, script_path)
     where plan_hash is not null and session_id is not null and status in ('running', 'waiting', 'paused');
 create unique index workflow_executions_start_key on workflow_executions (bot_id, start_key)

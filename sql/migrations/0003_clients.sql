@@ -35,7 +35,7 @@ create function workflow_hearer(session uuid) returns uuid
     stable language sql set search_path from current
 as $$
     select e.id from workflow_executions e
-    where e.session_id = session and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+    where e.session_id = session and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
     order by e.start_order desc limit 1
 $$;
 
@@ -55,7 +55,7 @@ create function workflow_asker(session uuid, prompt text) returns uuid
     stable language sql set search_path from current
 as $$
     select e.id from workflow_executions e
-    where e.session_id = session and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+    where e.session_id = session and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
         and e.wait_kind = 'message' and workflow_read_json(e.state_json) -> 'wait' ->> 'prompt_id' = prompt
     order by e.start_order desc limit 1
 $$;
@@ -138,7 +138,7 @@ begin
         end if;
         if new.execution_id is null then
             select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e
-            where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+            where e.session_id = new.session_id and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
             order by e.start_order desc limit 1;
         else
             select e.id, e.session_id, e.status, e.bot_id, e.script_path into hearer from workflow_executions e where e.id = new.execution_id;
@@ -172,7 +172,7 @@ begin
         end if;
     else
         select e.id, e.bot_id, e.script_path into hearer from workflow_executions e
-        where e.session_id = new.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        where e.session_id = new.session_id and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
         order by e.start_order desc limit 1;
         new.bot_id := coalesce(new.bot_id, hearer.bot_id);
     end if;
@@ -331,7 +331,7 @@ begin
         end if;
         select e.id into started from workflow_executions e
         where e.session_id = workflow_start.session_id and e.script_path = workflow_start.script
-            and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused');
+            and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end;
         if found then
             perform workflow_check_bot((select e.bot_id from workflow_executions e where e.id = started));
             return started;

@@ -93,7 +93,7 @@ begin
     select e.id, e.partition, workflow_signal.kind, workflow_signal.number, workflow_signal.name, workflow_signal.data,
         workflow_signal.message, workflow_now()
     from workflow_executions e
-    where e.id = workflow_signal.execution and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+    where e.id = workflow_signal.execution and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
     returning workflow_signals.partition into share;
     if found then
         perform workflow_wake(array[share]);

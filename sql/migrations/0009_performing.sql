@@ -308,7 +308,7 @@ begin
             case m.status when 'done' then '' else coalesce(j.kind, 'request') end,
             case m.status when 'done' then j.result end, case m.status when 'done' then '' else coalesce(j.error, '') end, workflow_now()
         from moved m join judged j on j.id = m.id join workflow_executions e on e.id = m.execution_id
-        where m.status in ('done', 'failed') and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        where m.status in ('done', 'failed') and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
     )
     select m.id, m.status from moved m;
     -- The taker looks for itself; where another owns the partition by now, that one is woken.

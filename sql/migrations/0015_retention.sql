@@ -122,7 +122,7 @@ begin
         end if;
         select e.id into started from workflow_executions e
         where e.session_id = workflow_start.session_id and e.script_path = workflow_start.script
-            and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused');
+            and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end;
         if found then
             perform workflow_check_bot((select e.bot_id from workflow_executions e where e.id = started));
             return started;
@@ -471,7 +471,7 @@ begin
     select array_agg(m.id) into past from workflow_messages m
     where m.id + 0 = any (page) and not exists (
         select from workflow_executions e
-        where e.session_id = m.session_id and e.plan_hash is not null and e.status in ('running', 'waiting', 'paused')
+        where e.session_id = m.session_id and case when e.status in ('running', 'waiting', 'paused') then e.plan_hash is not null else false end
             and (m.execution_id is null or e.id = m.execution_id)
     );
     select array_agg(v.id) into events from (

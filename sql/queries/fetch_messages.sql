@@ -8,7 +8,7 @@ select f.* from (
     from workflow_messages m
     cross join lateral (
         select x.id, x.status, x.wait_kind from workflow_executions x
-        where x.session_id = m.session_id and x.plan_hash is not null and x.status in ('running', 'waiting', 'paused')
+        where x.session_id = m.session_id and case when x.status in ('running', 'waiting', 'paused') then x.plan_hash is not null else false end
             and (m.execution_id is null or x.id = m.execution_id)
         order by x.start_order desc limit 1
     ) e

@@ -5,7 +5,7 @@ select s.id, e.session_id, s.execution_id, s.kind, s.number, s.name, s.data, s.m
 from workflow_signals s
 cross join lateral (
     select x.session_id from workflow_executions x
-    where x.id = s.execution_id and x.plan_hash is not null and case when x.status in ('running', 'waiting') then true end
+    where x.id = s.execution_id and case when x.status in ('running', 'waiting') then x.plan_hash is not null end
     limit 1
 ) e
 where s.partition = any (array(select p.number from workflow_partitions p where p.owner = $1))
