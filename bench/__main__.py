@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bench.cpu import machine_ticks
 from bench.daemons import measure_daemons
 from bench.facts import facts_of
 from bench.growth import measure_growth
@@ -53,9 +54,13 @@ async def run(running: Running, arguments: argparse.Namespace) -> None:
     bench = Bench(
         running, plain, sheet, arguments.seconds or (1 if quick else 4), arguments.rounds or (1 if quick else 3), quick
     )
+    worked, stolen = machine_ticks()
     try:
         await measure(bench, arguments)
     finally:
+        now_worked, now_stolen = machine_ticks()
+        share = (now_stolen - stolen) / max(1, now_worked - worked + now_stolen - stolen)
+        sheet.facts["machine"]["CPU that the host gave to others, of all that was wanted"] = f"{share:.0%}"
         sheet.show()
         if arguments.out:
             sheet.write(arguments.out)

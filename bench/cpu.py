@@ -11,6 +11,14 @@ from pathlib import Path
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
+def machine_ticks() -> tuple[int, int]:
+    """Return the clock ticks that this machine has worked since it started, and those that its host kept from it."""
+    user, nice, system, _idle, _wait, irq, soft, stolen, *_ = map(
+        int, Path("/proc/stat").read_text(encoding="ascii").split(None, 10)[1:10]
+    )
+    return user + nice + system + irq + soft, stolen
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """CPU of the daemons, of PostgreSQL and of the client: seconds, or microseconds a turn."""
