@@ -84,10 +84,10 @@ async def measure_growth(bench: Bench, most: int) -> None:
 async def _compare(bench: Bench, kind: str, few: Grown, many: Grown) -> None:
     found = []
     for one in (few, many):
-        before = await _touched(one)
+        turns, pages = await _ask(one, TURNS, one.sessions), await _ask(one, PAGES)
         busy = await keep_busy(one.dsn, one.sessions, bench.seconds, bench.meter(one.daemon))
-        after = await _touched(one)
-        found.append((busy.cost, (after[0] - before[0]) / max(1, after[1] - before[1])))
+        pages = await _ask(one, PAGES) - pages  # before the question for turns, which reads many
+        found.append((busy.cost, pages / max(1, await _ask(one, TURNS, one.sessions) - turns)))
     (base, base_pages), (cost, pages) = found
     scenario, of = f"Growth: {kind}", f"that with {SIZES[0]:,}"
     add, size = bench.sheet.add, f"{many.size:,}"
@@ -96,11 +96,10 @@ async def _compare(bench: Bench, kind: str, few: Grown, many: Grown) -> None:
     add(scenario, f"{size}: of that, PostgreSQL", cost.postgres, "µs", to=base.postgres, of=of)
 
 
-async def _touched(grown: Grown) -> tuple[int, int]:
-    """Return the pages that statements have touched, and the turns that those who talk have had."""
+async def _ask(grown: Grown, question: str, *given: object) -> int:
     connection = await asyncpg.connect(grown.dsn)
     try:
-        return await connection.fetchval(PAGES), await connection.fetchval(TURNS, grown.sessions)
+        return int(await connection.fetchval(question, *given))
     finally:
         await connection.close()
 
