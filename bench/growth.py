@@ -88,10 +88,10 @@ async def _compare(bench: Bench, kind: str, few: Grown, many: Grown) -> None:
         busy = await keep_busy(one.dsn, one.sessions, bench.seconds, bench.meter(one.daemon))
         pages = await _ask(one, PAGES) - pages  # before the question for turns, which reads many
         found.append((busy.cost, pages / max(1, await _ask(one, TURNS, one.sessions) - turns)))
-    (base, base_pages), (cost, pages) = found
+    (base, base_pages), (cost, many_pages) = found
     scenario, of = f"Growth: {kind}", f"that with {SIZES[0]:,}"
     add, size = bench.sheet.add, f"{many.size:,}"
-    add(scenario, f"{size}: pages a turn", pages, "", to=base_pages, of=of, aim="≈ 1")
+    add(scenario, f"{size}: pages a turn", many_pages, "", to=base_pages, of=of, aim="≈ 1")
     add(scenario, f"{size}: CPU a turn", cost.both, "µs", to=base.both, of=of, aim="≈ 1")
     add(scenario, f"{size}: of that, PostgreSQL", cost.postgres, "µs", to=base.postgres, of=of)
 
