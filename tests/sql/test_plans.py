@@ -120,7 +120,9 @@ async def test_what_begins_is_found_lane_by_lane_also_where_the_planner_has_seen
     store = await open_store(database)
     await deploy(store)
     await connection.execute(LARGE)
-    await connection.execute("set enable_seqscan = off; set enable_bitmapscan = off; set plan_cache_mode = force_generic_plan")
+    await connection.execute(
+        "set enable_seqscan = off; set enable_bitmapscan = off; set plan_cache_mode = force_generic_plan"
+    )
     looks: dict[str, tuple[Any, ...]] = {
         "fetch_due": ("d1", [], 100, 0),
         "next_due": ("d1", []),
