@@ -100,7 +100,7 @@ class Committer:
         self._writing_patient = False
         self._bells = [Bell() for _ in range(WRITERS)]
         self._writing = 0
-        self._passed = False  # whether the last commit was one of few
+        self._few_went = False  # whether the last commit was of those of whom there are few
         self.hurried = False  # whether there is a crowd: commits are short then, for whoever comes to wait for few
 
     @property
@@ -194,8 +194,8 @@ class Committer:
         their commit is as short as theirs alone."""
         if not self.hurried:
             return self._pending.take(self._turns_max)
-        batch = [] if self._passed else self._pending.take_few(FEW_TURNS)
-        self._passed = bool(batch)
+        batch = [] if self._few_went else self._pending.take_few(FEW_TURNS)
+        self._few_went = bool(batch)
         return batch or self._pending.take(min(self._turns_max, COMMIT_TURNS))
 
     # ── one batch ──

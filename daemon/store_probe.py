@@ -76,7 +76,9 @@ async def _look(first: Any, second: Any, schema: str, data_role: str) -> Probe:
         schema_version=found,
         known_version=known,
         oldest_seconds=row["oldest_seconds"] or 0.0,
-        oldest_by=f"process {row['oldest_pid']}, {row['oldest_program'] or 'a program without a name'}",
+        oldest_by=f"process {row['oldest_pid']}, {row['oldest_program'] or 'a program without a name'}"
+        if row["oldest_pid"]
+        else "",
     )
 
 

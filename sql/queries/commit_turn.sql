@@ -7,7 +7,7 @@ with moved as (
         revision = e.revision + 1, updated_at = workflow_now(),
         ended_at = case when $6 in ('completed', 'failed', 'cancelled', 'lost') then workflow_now() end
     from workflow_partitions p
-    where e.id = $1 and e.revision = $2 and case when e.status in ('running', 'waiting') then true end and e.plan_hash is not null
+    where e.id = $1 and e.revision = $2 and case when e.status in ('running', 'waiting') then e.plan_hash is not null end
         and p.number = e.partition and p.owner = $3
         and (select count(*) from workflow_messages m where m.id + 0 = any ($12::bigint[])) = cardinality($12::bigint[])
     returning e.id, e.session_id, p.epoch

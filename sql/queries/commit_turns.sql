@@ -21,7 +21,7 @@ with heard as materialized (
         workflow_partitions p
     -- By key, whatever the statistics say: no index is for a CASE, and of what equals itself plus nothing the planner expects
     -- a single row, so that it never goes through all executions for each turn.
-    where e.id = t.id and e.revision = t.revision and case when e.status in ('running', 'waiting') then true end and e.plan_hash is not null
+    where e.id = t.id and e.revision = t.revision and case when e.status in ('running', 'waiting') then e.plan_hash is not null end
         and t.place = t.place + 0
         and p.number = e.partition and p.owner = $1
         -- Those of which a message is not there. One by one and by key, whatever the statistics say.

@@ -5,7 +5,7 @@ with seen as materialized (
     where e.id = any ($1::uuid[]) order by e.id for no key update skip locked
 ), moved as (
     update workflow_timers t set wake_at = seen.wake_at from seen
-    where t.execution_id = seen.id and t.wake_at < seen.wake_at
+    where t.execution_id = any (array[seen.id]) and t.wake_at < seen.wake_at  -- by key: what is no plain equality cannot be merged or hashed
     returning t.execution_id
 ), gone as (
     delete from workflow_timers t

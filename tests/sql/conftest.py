@@ -10,7 +10,9 @@ import pytest
 
 from daemon.embedded import Running
 from daemon.migrations import Connection
+from daemon.store import Store
 from tests.conftest import execute, run
+from tests.sql.world import close_store, deploy, open_store
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +49,12 @@ async def connection(database: str) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(database)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    """A daemon's statements on a database with the plans of tests.sql.world; it owns all partitions."""
+    store = await open_store(database)
+    await deploy(store)
+    yield store
+    await close_store(store)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,15 +13,7 @@ import pytest
 from daemon.migrations import Connection
 from daemon.store import Store
 from engine.effects import Reply
-from tests.sql.world import ask, asking, close_store, deploy, open_store, say, start, turn_of
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
+from tests.sql.world import ask, asking, say, start, turn_of
 
 
 async def messages(connection: Connection) -> int:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
-import pytest
 
 from daemon.migrations import Connection
 from daemon.store import Store
@@ -16,7 +14,6 @@ from tests.sql.world import (
     ask,
     asking,
     close_store,
-    deploy,
     move_clock,
     open_store,
     say,
@@ -25,14 +22,6 @@ from tests.sql.world import (
     stop_clock,
     turn_of,
 )
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
 
 
 async def contents(store: Store, held: list[int] | None = None) -> list[str]:

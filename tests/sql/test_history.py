@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -21,14 +20,6 @@ PARTS = (
 )
 BY_PART = "select tableoid::regclass::text as part, count(*) from workflow_turns group by 1 order by 1"
 JANUARY = datetime(2030, 1, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
 
 
 @pytest.fixture

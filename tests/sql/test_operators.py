@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -14,15 +13,7 @@ from daemon.migrations import Connection
 from daemon.rows import Counted, LoadedExecution, Outcome
 from daemon.store import Store
 from daemon.store_operators import OperatorStore
-from tests.sql.world import CLOCK, ask, asking, close_store, deploy, open_store, say, start, turn_of
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
+from tests.sql.world import CLOCK, ask, asking, say, start, turn_of
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ equally cheap, and used when thousands wait.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import md5
 from typing import Any
 from uuid import UUID
 
@@ -50,15 +51,21 @@ select md5('f' || n)::uuid, 't', '{}', 'waiting', s, 'ticket.bas', 'p1', 'workfl
 from (select n, md5('t' || n)::uuid as s from generate_series(1, 3) n) x;
 """
 ZERO = UUID(int=0)
+SOME = [UUID(md5(f"e{number}".encode()).hexdigest()) for number in range(1, 11)]
 LOOKS: dict[str, tuple[Any, ...]] = {
+    "count_due": ("d1", 1000),
     "fetch_due": ("d1", [], 100, 1 << 62),
     "fetch_fairly": ("d1", [], 100, [], [], [], [], 64, 0),
     "fetch_messages": ("d1", [], 100, None),
     "fetch_schedules": (100,),
     "fetch_signals": ("d1", [], 100),
     "fetch_sources": (),
+    "find_turn_outcome": (SOME[0], 1, "d1"),
     "list_lost_requests": ("d1", [], []),
+    "load_executions": (SOME,),
     "next_due": ("d1", []),
+    "park_execution": (SOME[0], 0, "d1", "x"),
+    "settle_timers": (SOME,),
     "next_request": ("d1", None, True),
     "next_schedule": (),
     "recover_requests": ("d1", [], [], "repeat"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -14,18 +13,10 @@ from daemon.migrations import Connection
 from daemon.rows import Signal
 from daemon.store import Store
 from daemon.store_requests import Answer, RequestStore
-from tests.sql.world import CLOCK, close_store, deploy, move_clock, open_store, requesting, shares_of, start, stop_clock
+from tests.sql.world import CLOCK, close_store, move_clock, open_store, requesting, shares_of, start, stop_clock
 
 TAKE = "select * from workflow_take_requests('SEND FILE', $1, lease => '1 minute')"
 ROW = "select * from workflow_requests where id = $1"
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
 
 
 @pytest.fixture

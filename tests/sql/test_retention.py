@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -13,18 +12,10 @@ import pytest
 from daemon.migrations import Connection
 from daemon.store import Store
 from daemon.store_retention import Aged, RetentionStore
-from tests.sql.world import ask, asking, close_store, deploy, move_clock, open_store, stop_clock, turn_of
+from tests.sql.world import ask, asking, move_clock, stop_clock, turn_of
 
 DAY = 86_400.0
 MONTH = Aged("executions", 30 * DAY)
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
 
 
 @pytest.fixture

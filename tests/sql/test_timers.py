@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -13,7 +12,7 @@ import pytest
 
 from daemon.migrations import Connection
 from daemon.store import Store
-from tests.sql.world import CLOCK, ask, close_store, deploy, move_clock, open_store, start, stop_clock, turn_of
+from tests.sql.world import CLOCK, ask, move_clock, start, stop_clock, turn_of
 
 LATE = """
 select e.id from workflow_executions e left join workflow_timers t on t.execution_id = e.id
@@ -22,14 +21,6 @@ where e.status = 'waiting' and e.wake_at is not null and (t.wake_at is null or t
 DUE = """
 select id from workflow_executions where status = 'running' or (status = 'waiting' and wake_at <= workflow_now())
 """
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
 
 
 async def hint(connection: Connection, execution: UUID) -> datetime | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -13,15 +12,7 @@ from daemon.migrations import Connection
 from daemon.rows import Turn
 from daemon.store import Store
 from engine.effects import Reply, Suggestion
-from tests.sql.world import ask, asking, close_store, deploy, open_store, say, shares_of, start, turn_of
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
+from tests.sql.world import ask, asking, close_store, open_store, say, shares_of, start, turn_of
 
 
 async def commit(store: Store, turn: Turn, how: str) -> bool:

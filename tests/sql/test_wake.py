@@ -12,17 +12,9 @@ import pytest
 from daemon.migrations import Connection
 from daemon.store import Store
 from engine.effects import Reply
-from tests.sql.world import ask, asking, close_store, deploy, open_store, say, shares_of, start
+from tests.sql.world import ask, asking, close_store, open_store, say, shares_of, start
 
 EVERY = range(256)
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = await open_store(database)
-    await deploy(store)
-    yield store
-    await close_store(store)
 
 
 class Ear:
