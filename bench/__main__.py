@@ -8,11 +8,14 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bench.beside import measure_beside
 from bench.cpu import machine_ticks
 from bench.daemons import measure_daemons
 from bench.facts import facts_of
+from bench.floor import measure_floor
 from bench.growth import measure_growth
 from bench.in_flight import measure_in_flight
+from bench.old_transaction import measure_old_transaction
 from bench.plain import CONVERSATIONS, SCRIPTS, measure_turns
 from bench.processes import raise_file_limit
 from bench.profiling import profile
@@ -41,6 +44,9 @@ def read_arguments() -> argparse.Namespace:
     add("--timers", type=int, metavar="TIMERS", help="so many are due at one instant, instead")
     add("--growth", type=int, metavar="ROWS", help="what a turn costs with up to so many rows of each kind, instead")
     add("--daemons", type=int, metavar="DAEMONS", help="up to so many daemons on one database, instead")
+    add("--floor", type=int, metavar="CONVERSATIONS", help="the least that a daemon can cost, beside ours, instead")
+    add("--old-transaction", type=int, metavar="SECONDS", help="a transaction stays open for so long, instead")
+    add("--beside", action="store_true", help="engine, actors and floods, which are commands of their own, instead")
     add("--out", type=Path, metavar="FOLDER", help="write figures.json and figures.md there")
     return parser.parse_args()
 
@@ -82,6 +88,9 @@ async def measure(bench: Bench, arguments: argparse.Namespace) -> None:
     scenario(arguments.timers, 100_000, 2_000, lambda n: measure_timers(bench, n))
     scenario(arguments.growth, 1_000_000, 10_000, lambda n: measure_growth(bench, n))
     scenario(arguments.daemons, 4, 2, lambda n: measure_daemons(bench, n))
+    scenario(arguments.floor, 1_000, 100, lambda n: measure_floor(bench, n))
+    scenario(arguments.old_transaction, 25, 4, lambda n: measure_old_transaction(bench, n))
+    chosen.append((arguments.beside or everything, lambda: measure_beside(bench)))
     turns = everything or not any(asked for asked, _ in chosen)
     chosen.insert(0, (turns, lambda: measure_turns(bench, arguments.scripts, arguments.conversations)))
     failed = []

@@ -88,6 +88,10 @@ async def replies_heard(dsn: str, heard: Callable[[str], None]) -> AsyncIterator
         await listener.close()
 
 
+async def _leave(_connection: object) -> None:
+    """A connection is not reset between two uses, which would be a transaction more than pgbench has."""
+
+
 async def keep_busy(dsn: str, sessions: Sequence[str], seconds: float, meter: Meter) -> Busy:
     """Answer every reply at once with the next message, those of about one moment in one statement.
 
@@ -130,7 +134,7 @@ async def keep_busy(dsn: str, sessions: Sequence[str], seconds: float, meter: Me
 
 async def converse(dsn: str, sessions: Sequence[str], seconds: float, connections: int) -> Latencies:
     """Every conversation says the next thing when it was answered; `connections` carry the inserts."""
-    pool = await asyncpg.create_pool(dsn, min_size=connections, max_size=connections)
+    pool = await asyncpg.create_pool(dsn, min_size=connections, max_size=connections, reset=_leave)
     waiting: dict[str, asyncio.Future[None]] = {}
     loop = asyncio.get_running_loop()
 

@@ -92,23 +92,27 @@ async def prepare_pgbench(dsn: str) -> None:
         await connection.close()
 
 
-def run_pgbench(running: Running, dsn: str, clients: int, seconds: float) -> Pgbench:
-    """Run the least durable turn as one function call a transaction. Raises CalledProcessError."""
+def run_pgbench(running: Running, dsn: str, clients: int, seconds: float, *, rate: float = 0.0) -> Pgbench:
+    """Run the least durable turn as one function call a transaction, `rate` of them a second at most if that is not 0.
+    A latency is the transaction's own then, not from when it was due. Raises CalledProcessError."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "turn.sql")
         script.write_text("\\set which random(1, 1000)\nselect bench_turn(:which);\n")
         Path(folder).chmod(0o755)
         command = [str(running.binaries / "pgbench"), "-n", "-M", "prepared", "-f", str(script)]
-        command += ["-c", str(clients), "-j", str(min(clients, 2)), "-T", str(max(1, round(seconds))), dsn]
+        command += ["-c", str(clients), "-j", str(min(clients, 2)), "-T", str(max(1, round(seconds)))]
+        command += [*([f"--rate={rate}"] if rate else []), dsn]
         client, postgres = children_seconds(), server_seconds(running.pid or 0)
         said = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
         client, postgres = children_seconds() - client, server_seconds(running.pid or 0) - postgres
-    rate = re.search(r"tps = ([0-9.]+)", said.stdout)
+    tps = re.search(r"tps = ([0-9.]+)", said.stdout)
     latency = re.search(r"latency average = ([0-9.]+) ms", said.stdout)
     count = re.search(r"transactions actually processed: ([0-9]+)", said.stdout)
-    assert rate and latency and count, said.stdout
+    lag = re.search(r"rate limit schedule lag: avg ([0-9.]+)", said.stdout)
+    assert tps and latency and count, said.stdout
     by = 1e6 / max(1, int(count[1]))
-    return Pgbench(clients, float(rate[1]), float(latency[1]), client * by, postgres * by)
+    alone_ms = float(latency[1]) - (float(lag[1]) if lag else 0.0)
+    return Pgbench(clients, float(tps[1]), alone_ms, client * by, postgres * by)
 
 
 def children_seconds() -> float:

@@ -34,6 +34,7 @@ class Sheet:
     def __init__(self, facts: dict[str, dict[str, Any]]) -> None:
         self.facts = facts
         self._figures: dict[tuple[str, str], Figure] = {}
+        self._told: dict[str, list[str]] = {}
 
     def add(
         self, scenario: str, name: str, value: float, unit: str = "", *, to: float = 0.0, of: str = "", aim: str = ""
@@ -46,6 +47,11 @@ class Sheet:
             figure.ratios.append(value / to)
             beside = f" = {number(value / to)} x {of}"
         print(f"  {scenario}: {name}: {number(value)} {unit}{beside}{f' (aim: {aim})' if aim else ''}", flush=True)
+
+    def tell(self, scenario: str, line: str) -> None:
+        """Add a line that says its figures itself, and tell it at once."""
+        self._told.setdefault(scenario, []).append(line)
+        print(f"  {line}", flush=True)
 
     def show(self) -> None:
         """Print every figure with its spread."""
@@ -60,6 +66,8 @@ class Sheet:
                 if figure.scenario == scenario:
                     ratio = spread(figure.ratios) if figure.ratios else ""
                     lines.append(f"| {figure.name} | {figure.shown} | {ratio} | {figure.of} | {figure.aim} |")
+        for scenario, told in self._told.items():
+            lines += ["", f"### {scenario}", "", "```", *told, "```"]
         return "\n".join(lines) + "\n"
 
     def write(self, folder: Path) -> None:
@@ -77,7 +85,7 @@ class Sheet:
             }
             for f in self._figures.values()
         ]
-        text = json.dumps({"facts": self.facts, "figures": figures}, indent=1, ensure_ascii=False)
+        text = json.dumps({"facts": self.facts, "figures": figures, "told": self._told}, indent=1, ensure_ascii=False)
         (folder / "figures.json").write_text(text, encoding="utf-8")
         (folder / "figures.md").write_text(self.markdown(), encoding="utf-8")
 

@@ -1,20 +1,22 @@
 """The short way through a slice: what has shortcuts is run without the stepper's round for each step.
 
 A part of the stepper: nothing else calls it, and it changes the stepper's own copy of a state. `engine.shortcuts` says
-what a shortcut is. Besides acts there are plain questions: a HEAR of a text that has nothing to say, count or wait for.
-Whatever is not as it usually is, is left to the stepper as it stands.
+what a shortcut is. Besides acts there are plain questions: a HEAR without choices, events or secrets. Whatever is not as it usually is, is left to the stepper as it stands.
 """
 
 from __future__ import annotations
 
+from engine.answers import Accepted, Rejected, check_answer
 from engine.answers.cleaning import trimmed
 from engine.effects import Effect, Reply
 from engine.events import MessageReceived
 from engine.expressions import Moment
 from engine.plan import Plan
 from engine.policy import Policy
+from engine.shortcuts import Question, text_of
 from engine.state import ExecutionState, Frame
 from engine.steps import BLOCK_ENDED, ENTERED, Resumed
+from engine.values import Value
 from engine.waits import ForMessage
 
 
@@ -73,7 +75,7 @@ class Hurrying:
         if point < 0:
             state.why = BLOCK_ENDED
         elif count < most and point in plan.questions:
-            return self.asked(frame) or count > began
+            return self.asked(frame, plan.questions[point]) or count > began
         return True
 
     def heard(self, frame: Frame, why: Resumed) -> int | None:
@@ -83,21 +85,50 @@ class Hurrying:
             return None
         if wait.choices or self.policy.reserved:
             return None
-        text = trimmed(event.content)
-        if not text:
-            return None
+        if question.type == "text":
+            value: Value = trimmed(event.content)
+            if not value:
+                return None
+        elif not event.content.strip():
+            return None  # which takes the default
+        else:
+            answer = self.checked(question.type, event)
+            if type(answer) is not Accepted:
+                return None
+            value = answer.value
         if question.target is not None:
-            frame.variables[question.target] = text
+            frame.variables[question.target] = value
         return question.behind
 
-    def asked(self, frame: Frame) -> bool:
-        """Wait for the answer to the plain question that is next, named and shown with what was said last."""
-        state = self.state
+    def checked(self, kind: str, message: MessageReceived) -> Accepted | Rejected:
+        """Check an answer that is not just any text; none of these types draws lots."""
+        moment, policy = self.moment, self.policy
+        return check_answer(
+            kind,
+            message.content,
+            message.attachments,
+            (),
+            now=moment.now,
+            random=moment.random,
+            language=policy.language,
+            sentences=policy.sentences,
+        )
+
+    def asked(self, frame: Frame, question: Question) -> bool:
+        """Ask the plain question that is next, and wait: it is named, and shown with its prompt or what was said last.
+
+        Raises ScriptError for a prompt that cannot be said.
+        """
+        state, moment = self.state, self.moment
         if len(state.frames) > 1 or frame.handlers:
             return False
-        state.asked += 1
-        tries = max(1, self.policy.hear_tries)
-        state.wait = ForMessage(f"{frame.position}.{state.asked}", "text", state.said, (), tries)
-        state.said = ""
         self.count += 1
+        if question.prompt is not None and (prompt := text_of(question.prompt, frame.variables.get, moment)):
+            self.effects.append(Reply(prompt))
+            state.said = prompt
+        state.asked += 1
+        tries = max(1, self.policy.hear_tries if question.tries is None else question.tries)
+        deadline = moment.now + question.within if question.within is not None else None
+        state.wait = ForMessage(f"{frame.position}.{state.asked}", question.type, state.said, (), tries, deadline)
+        state.said = ""
         return True

@@ -11,6 +11,7 @@ reply; a property test runs programs with them and without.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -32,10 +33,15 @@ class Ways(Struct, frozen=True, gc=False):
 
 
 class Question(Struct, frozen=True, gc=False):
-    """A plain question for a text: the variable that takes the answer, if any, and the point behind it."""
+    """A plain question: the variable that takes the answer, if any, and the point behind it; the canonical type, what
+    is said to ask it, how many answers are asked for (None: as the policy says), and the time there is for one."""
 
     target: str | None
     behind: int
+    type: str = "text"
+    prompt: Expression | None = None
+    tries: int | None = None
+    within: timedelta | None = None
 
 
 def setting(name: str, expression: Expression, behind: int) -> Act:
@@ -49,6 +55,15 @@ def setting(name: str, expression: Expression, behind: int) -> Act:
         return behind
 
     return act
+
+
+def text_of(expression: Expression, lookup: Lookup, moment: Moment) -> str:
+    """Return what an expression says. Raises ScriptError."""
+    try:
+        value = expression.closure(lookup, moment)
+    except Exception:
+        value = evaluate_otherwise(expression, lookup, moment)
+    return value if type(value) is str else to_text(value)
 
 
 def saying(expression: Expression, behind: int) -> Act:

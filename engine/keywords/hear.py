@@ -144,10 +144,21 @@ class Hear(Step):
         )
 
     def question(self, ways: Ways) -> Question | None:
-        rare = (self.prompt, self.timeout, self.retries, self.after, *self.choices, *self.events)
-        if self.type != "text" or any(rare) or (self.target is not None and self.target.path):
+        if self.after or self.choices or self.events or self.type in SECRET_TYPES:
             return None
-        return Question(self.target.name if self.target is not None else None, ways.behind)
+        tries = constant_of(self.retries) if self.retries else None
+        length = constant_of(self.timeout) if self.timeout else None
+        if (self.retries and type(tries) is not int) or (self.target is not None and self.target.path):
+            return None
+        within = None
+        if self.timeout:
+            if type(length) not in (int, float) or not 0 <= (seconds := to_number(length) * self.unit_seconds):
+                return None
+            if seconds > TIMEOUT_SECONDS_MAX:
+                return None
+            within = timedelta(seconds=seconds)
+        target = self.target.name if self.target is not None else None
+        return Question(target, ways.behind, self.type, self.prompt, tries, within)
 
     def run(self, here: Here) -> Move:
         why = here.why

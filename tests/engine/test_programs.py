@@ -80,6 +80,28 @@ def test_a_plain_turn_takes_shortcuts_alone() -> None:
     assert player.transcript == ["user: yes", "bot: good", "bot: That was 1", "user: no", "bot: That was 2"]
 
 
+def test_questions_with_a_prompt_a_type_and_a_deadline_take_shortcuts_alone() -> None:
+    source = """
+        HEAR name AS NAME WITH "Your name?" TIMEOUT 10 MINUTES
+        HEAR age AS INTEGER WITH "And how old are you, ${name}?" RETRIES 2 DEFAULT 18
+        HEAR said
+    """
+    plan = compile_script("p.bas", {"p.bas": source})
+    object.__setattr__(plan, "runs", {})
+    player = Player(plan, Policy(), store_every_slice=False)
+    player.run()
+    begun, first = player.now, question_of(player.state.wait)
+    assert first is not None and first.deadline == begun + timedelta(minutes=10) and first.prompt == "Your name?"
+    player.hear("ann")
+    second = question_of(player.state.wait)
+    assert second is not None and (second.deadline, second.type, second.tries_left) == (None, "integer", 2)
+    player.hear("41")
+    assert player.state.variables["age"] == 41
+    assert player.transcript == [
+        "bot: Your name?", "user: ann", "bot: And how old are you, Ann?", "user: 41",
+    ]  # fmt: skip
+
+
 @given(programs())
 @settings(max_examples=examples(20), deadline=None)
 def test_plan_is_the_same_after_storing(source: str) -> None:
