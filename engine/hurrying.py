@@ -1,7 +1,8 @@
 """The short way through a slice: what has shortcuts is run without the stepper's round for each step.
 
 A part of the stepper: nothing else calls it, and it changes the stepper's own copy of a state. `engine.shortcuts` says
-what a shortcut is. Besides acts there are plain questions: a HEAR without choices, events or secrets. Whatever is not as it usually is, is left to the stepper as it stands.
+what a shortcut is. Besides acts there are plain questions: a HEAR without choices, events or secrets. Whatever is not
+as it usually is, is left to the stepper as it stands.
 """
 
 from __future__ import annotations

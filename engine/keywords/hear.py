@@ -152,9 +152,8 @@ class Hear(Step):
             return None
         within = None
         if self.timeout:
-            if type(length) not in (int, float) or not 0 <= (seconds := to_number(length) * self.unit_seconds):
-                return None
-            if seconds > TIMEOUT_SECONDS_MAX:
+            seconds = to_number(length) * self.unit_seconds if type(length) in (int, float) else -1.0
+            if not 0 <= seconds <= TIMEOUT_SECONDS_MAX:
                 return None
             within = timedelta(seconds=seconds)
         target = self.target.name if self.target is not None else None
