@@ -146,9 +146,10 @@ class Hear(Step):
     def question(self, ways: Ways) -> Question | None:
         if self.after or self.choices or self.events or self.type in SECRET_TYPES:
             return None
-        tries = constant_of(self.retries) if self.retries else None
+        retries = constant_of(self.retries) if self.retries else None
+        tries = retries if type(retries) is int else None
         length = constant_of(self.timeout) if self.timeout else None
-        if (self.retries and type(tries) is not int) or (self.target is not None and self.target.path):
+        if (self.retries and tries is None) or (self.target is not None and self.target.path):
             return None
         within = None
         if self.timeout:

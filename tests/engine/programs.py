@@ -37,13 +37,9 @@ def blocks(depth: int, in_loop: bool) -> st.SearchStrategy[list[str]]:
     return st.lists(statements(depth, in_loop), min_size=1, max_size=4).map(lambda parts: [x for p in parts for x in p])
 
 
-def statements(depth: int, in_loop: bool = False) -> st.SearchStrategy[list[str]]:
-    value = expressions()
-    name = st.sampled_from(NAMES)
-    simple = [
-        value.map(lambda e: [f"TALK {e}"]),
-        st.tuples(name, value).map(lambda t: [f"{t[0]} = {t[1]}"]),
-        st.tuples(name, value).map(lambda t: [f"rec.{t[0]} = {t[1]}"]),
+def questions(name: st.SearchStrategy[str]) -> list[st.SearchStrategy[list[str]]]:
+    """Ways to ask, plain ones and others."""
+    return [
         name.map(lambda n: [f"HEAR {n}"]),
         name.map(lambda n: [f'HEAR {n} AS INTEGER WITH "A number?" DEFAULT 4 RETRIES 2']),
         st.just(['HEAR pick AS "Red", "Green", "*"']),
@@ -51,6 +47,18 @@ def statements(depth: int, in_loop: bool = False) -> st.SearchStrategy[list[str]
         name.map(lambda n: [f'HEAR {n} WITH "How is ${{{n}}}?" TIMEOUT 90']),
         name.map(lambda n: [f"HEAR {n} AS BOOLEAN RETRIES 0 TIMEOUT 1 HOUR"]),
         st.just(['HEAR AS NAME WITH ""']),
+        name.map(lambda n: [f'HEAR {n} OR EVENT "tick" OR AFTER 1 MINUTE', "TALK event"]),
+    ]
+
+
+def statements(depth: int, in_loop: bool = False) -> st.SearchStrategy[list[str]]:
+    value = expressions()
+    name = st.sampled_from(NAMES)
+    simple = [
+        *questions(name),
+        value.map(lambda e: [f"TALK {e}"]),
+        st.tuples(name, value).map(lambda t: [f"{t[0]} = {t[1]}"]),
+        st.tuples(name, value).map(lambda t: [f"rec.{t[0]} = {t[1]}"]),
         st.integers(1, 90).map(lambda n: [f"WAIT {n}"]),
         value.map(lambda e: [f"THROW {e}"]),
         value.map(lambda e: [f"greet {e}"]),
@@ -64,7 +72,6 @@ def statements(depth: int, in_loop: bool = False) -> st.SearchStrategy[list[str]
     simple += [
         value.map(lambda e: [f'PUBLISH EVENT "tick" WITH {e}']),
         name.map(lambda n: [f'{n} = WAIT FOR EVENT "tick" TIMEOUT 30']),
-        name.map(lambda n: [f'HEAR {n} OR EVENT "tick" OR AFTER 1 MINUTE', "TALK event"]),
         st.just(['STEP 1: HUMAN APPROVAL FROM "a" TIMEOUT 60', "  ON TIMEOUT: TALK approved"]),
         name.map(lambda n: ["PARALLEL", f"  BRANCH A: {n} = [{n}]", "  BRANCH B: total = 1", "END PARALLEL"]),
     ]
