@@ -143,7 +143,7 @@ async def test_f2_an_open_transaction_only_makes_the_daemon_poll(database: str) 
 async def test_a_connection_is_used_by_one_at_a_time_and_blamed_for_its_own_mistakes_only(database: str) -> None:
     """Else each new connection is lost to whoever wants to doze on it while it begins to listen, and so on for ever."""
     async with chatting(database) as chat:
-        listener = chat.daemon.listener
+        listener: Any = chat.daemon.listener
         await dozing(chat)
         check, may_listen = listener._check, asyncio.Event()
 
@@ -151,7 +151,7 @@ async def test_a_connection_is_used_by_one_at_a_time_and_blamed_for_its_own_mist
             await may_listen.wait()
             await check(*arguments)
 
-        listener._check = check_late  # type: ignore[method-assign]
+        listener._check = check_late
         lost = listener._connection
         assert lost is not None
         lost.terminate()

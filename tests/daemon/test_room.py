@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -16,18 +15,19 @@ create function pass_gate() returns bigint language sql as 'select pg_advisory_x
 """
 
 
-def while_loading(chat: Chat, happens: Callable[[], Awaitable[None]]) -> None:
-    """Have something happen, once, while the daemon brings conversations into memory."""
-    loading = chat.daemon.supervisor._loading
+def sweep_while_loading(chat: Chat) -> None:
+    """Have the daemon look for everything, once, while it brings conversations into memory: as it does after a
+    reconnect, a change of leases, or when a conversation has left."""
+    loading: Any = chat.daemon.supervisor._loading
     load = loading.load
 
     async def load_late(*arguments: Any) -> Any:
-        loading.load = load  # type: ignore[method-assign]
+        loading.load = load
         loaded = await load(*arguments)
-        await happens()
+        chat.daemon.look()
         return loaded
 
-    loading.load = load_late  # type: ignore[method-assign]
+    loading.load = load_late
 
 
 async def heard(chat: Chat, sessions: list[UUID]) -> None:
@@ -37,14 +37,9 @@ async def heard(chat: Chat, sessions: list[UUID]) -> None:
 
 
 async def test_a_sweep_while_others_are_loaded_does_not_forget_who_found_no_room(database: str) -> None:
-    """As after a reconnect, a change of leases, or when a conversation leaves: all of them look again."""
     async with chatting(database, limits__actors_max=2) as chat:
         sessions = [(await chat.start("echo.bas"))[0] for _ in range(5)][:3]
-
-        async def sweep() -> None:
-            chat.daemon.look()
-
-        while_loading(chat, sweep)
+        sweep_while_loading(chat)
         await fetch(database, SAY, sessions)
         await heard(chat, sessions)
 
@@ -52,11 +47,7 @@ async def test_a_sweep_while_others_are_loaded_does_not_forget_who_found_no_room
 async def test_idle_waits_for_who_found_no_room(database: str) -> None:
     async with chatting(database, limits__actors_max=2) as chat:
         sessions = [(await chat.start("echo.bas"))[0] for _ in range(5)][:3]
-
-        async def sweep() -> None:
-            chat.daemon.look()
-
-        while_loading(chat, sweep)
+        sweep_while_loading(chat)
         await fetch(database, SAY, sessions)
         await chat.idle()
         assert [await chat.said(session) for session in sessions] == 3 * [["you said hello"]]
