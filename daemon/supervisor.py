@@ -73,6 +73,7 @@ class Supervisor:
         self._stopping = False
         self._named: set[int] | None = set()
         self.short_of_room = self.overflowed = False  # there was no room; a mailbox was full: the fetcher looks here
+        self._due_waits = False  # there was no room for what is due or told
         self.messages_bell, self.due_bell, self.requests_bell = Bell(), Bell(), Bell()
         self.due_at, self.heard_at = 0.0, -inf  # when to look for what is due; when a message came last (monotonic)
         self.events_awaited: set[str] | None = None  # names to look for; None: all, as after a start
@@ -169,14 +170,15 @@ class Supervisor:
     async def try_again(self) -> None:
         """Look again for what found no room. Who is handing out may be about to pass over more: it ends first."""
         async with self._starting:
-            self.short_of_room = False
-            self._refill()
+            self._refill(due=self._due_waits)
+            self.short_of_room = self._due_waits = False
 
-    def _refill(self) -> None:
+    def _refill(self, *, due: bool = True) -> None:
         self._passed_over.clear()
         self._passed_over_due.clear()
         self.wake(None)
-        self.due_bell.ring()
+        if due:
+            self.due_bell.ring()
 
     def _due_in(self, seconds: float) -> None:
         """Wake the scheduler if it would sleep longer than that."""
@@ -233,7 +235,8 @@ class Supervisor:
                 taken += self._put(actor, message, more)
         if strangers:
             async with self._starting:
-                left_out = await self._start([i for i in strangers if i not in self._actors])
+                absent = [i for i in strangers if i not in self._actors]
+                left_out = await self._start(absent, type(messages[0]) is Signal)
                 for execution_id, waiting in strangers.items():
                     if perf_counter() > until:
                         await asyncio.sleep(0)
@@ -252,7 +255,7 @@ class Supervisor:
         """Hand due times to their actors, starting those that are absent; return the actors that took theirs."""
         taken = set[Actor]()
         async with self._starting:
-            left_out = await self._start([d.id for d in due if d.id not in self._actors])
+            left_out = await self._start([d.id for d in due if d.id not in self._actors], True)
             until = perf_counter() + DUE_SLICE_SECONDS
             with self._around.committer.together():
                 for item in due:
@@ -282,8 +285,7 @@ class Supervisor:
         if more:
             mailbox.more = True
         self._held.add(message)
-        self._actors.move_to_end(message.execution_id)
-        actor.last_used = monotonic()
+        self._use(actor)
         if actor.idle:
             actor.resume()
         return True
@@ -298,12 +300,11 @@ class Supervisor:
 
     # ── starting ──
 
-    async def _start(self, ids: list[UUID]) -> Collection[UUID]:
-        """Start actors for executions that have none, as many as there is room for; return whom it left out: for want
-        of room, or because they cannot run here. Those that run no more are neither. Under the lock."""
+    async def _start(self, ids: list[UUID], due: bool = False) -> Collection[UUID]:
+        """Start as many as there is room for; return whom it left out, also as not for us. Under the lock."""
         room = self._make_room(len(ids))
         if room < len(ids):
-            self.short_of_room = True
+            self.short_of_room, self._due_waits = True, self._due_waits or due
             self.messages_bell.ring()
         if not room or self._stopping:
             return set(ids)
@@ -372,8 +373,7 @@ class Supervisor:
             if actor.standing.row.session_id is not None:
                 self.forgotten.add(actor.standing.row.session_id)
             self._look_again(actor.standing.row.session_id)
-            self.due_bell.ring()
-        if mailbox.due is not None:
+        if left or actor.in_hand is not None or mailbox.due is not None:
             self.due_bell.ring()
         if self._passed_over or self._passed_over_due:  # there is room now
             self._refill()
