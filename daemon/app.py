@@ -241,6 +241,7 @@ class Daemon:
             looking
             or self.requests.moving
             or bool(self.supervisor.busy)
+            or self.supervisor.short_of_room
             or not self.committer.idle
             or not self.partitions.owned
         )

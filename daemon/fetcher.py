@@ -161,9 +161,8 @@ class Fetcher:
                 self._crowd.learn(len(messages), go_on, more=more or supervisor.overflowed)
                 self._committer.hurried = self._crowd.crowded
                 if supervisor.short_of_room:
-                    supervisor.sweep()
-                    supervisor.wake(None)
                     await asyncio.sleep(ROOM_SECONDS)
+                    await supervisor.try_again()
                 if not (taken if fair else more):  # a fair look that found something may have left some of its lanes
                     return total
                 if fair:

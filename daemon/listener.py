@@ -90,24 +90,33 @@ class Listener:
     async def _listen_once(self) -> None:
         async with asyncio.timeout(2 * self._heartbeat_seconds):
             connection = await self._connect()
-        self._connection = connection
-        self._ended = Bell()
-        connection.add_termination_listener(lambda _: self._ended.ring())
+        ended = self._ended = Bell()
+        connection.add_termination_listener(lambda _: ended.ring())
         try:
-            async with asyncio.timeout(self._heartbeat_seconds):
-                channel = await self._store.channel("wake")
-                await connection.add_listener(channel, self._heard)
-                await self._check(connection, channel)
-        except asyncpg.PostgresError as error:
-            if fault_of(error) is not Fault.REFUSED:
-                raise
-            self._become_deaf(str(error))
+            channel = await self._begin(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection  # not before: from now on doze and wake_up use it too, each in its turn
         self._on_listen()
-        while not await self._ended.wait(self._heartbeat_seconds):
+        while not await ended.wait(self._heartbeat_seconds):
             async with self._one_at_a_time, asyncio.timeout(self._heartbeat_seconds):
                 await self._check(connection, channel)
             self._backoff.reset()
         log.warning("listener_lost", error="the server closed the connection")
+
+    async def _begin(self, connection: asyncpg.Connection[Any]) -> str:
+        """Have a new connection listen; return on which channel."""
+        async with asyncio.timeout(self._heartbeat_seconds):
+            channel = await self._store.channel("wake")
+            try:
+                await connection.add_listener(channel, self._heard)
+                await self._check(connection, channel)
+            except asyncpg.PostgresError as error:
+                if fault_of(error) is not Fault.REFUSED:
+                    raise
+                self._become_deaf(str(error))
+        return channel
 
     async def _check(self, connection: asyncpg.Connection[Any], channel: str) -> None:
         """Ask for a sign of life. A pooler shows by a backend that is not the one that answered at the start."""
@@ -170,8 +179,9 @@ class Listener:
     def _terminate(self, connection: asyncpg.Connection[Any], error: Exception) -> None:
         log.warning("listener_lost", error=str(error) or type(error).__name__)
         connection.terminate()
-        self.dozing = False
-        self._ended.ring()
+        if connection is self._connection:  # else it was replaced while its answer was waited for
+            self.dozing = False
+            self._ended.ring()
 
     def _drop(self) -> None:
         """Leave the connection without a word: on a black hole, close() would wait for an answer."""

@@ -28,7 +28,6 @@ from daemon.bell import Bell
 from daemon.committer import Committer
 from daemon.held import Held
 from daemon.loading import Loading
-from daemon.mailbox import Mailbox
 from daemon.metrics import Metrics
 from daemon.partitions import partition_of
 from daemon.plans import Plans
@@ -73,7 +72,8 @@ class Supervisor:
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
         self._named: set[int] | None = set()
-        self._more = self.short_of_room = self.overflowed = False  # a mailbox was full since somebody looked here
+        self.short_of_room = self.overflowed = False  # there was no room; a mailbox was full: the fetcher looks here
+        self._due_waits = False  # there was no room for what is due or told
         self.messages_bell, self.due_bell, self.requests_bell = Bell(), Bell(), Bell()
         self.due_at, self.heard_at = 0.0, -inf  # when to look for what is due; when a message came last (monotonic)
         self.events_awaited: set[str] | None = None  # names to look for; None: all, as after a start
@@ -139,7 +139,6 @@ class Supervisor:
     def sweep(self) -> None:
         """Try again what was passed over, and look for every event that is waited for."""
         self.events_awaited = None
-        self.short_of_room = False
         self._passed_over.clear()
         self._passed_over_due.clear()
 
@@ -168,10 +167,18 @@ class Supervisor:
                 self.events_awaited = None
         self.due_bell.ring()
 
-    def _refill(self) -> None:
-        self.sweep()
+    async def try_again(self) -> None:
+        """Look again for what found no room. Who is handing out may be about to pass over more: it ends first."""
+        async with self._starting:
+            self._refill(due=self._due_waits)
+            self.short_of_room = self._due_waits = False
+
+    def _refill(self, *, due: bool = True) -> None:
+        self._passed_over.clear()
+        self._passed_over_due.clear()
         self.wake(None)
-        self.due_bell.ring()
+        if due:
+            self.due_bell.ring()
 
     def _due_in(self, seconds: float) -> None:
         """Wake the scheduler if it would sleep longer than that."""
@@ -212,13 +219,10 @@ class Supervisor:
 
     async def deliver(self, messages: Sequence[PendingMessage | Signal], *, more: bool = False) -> int:
         """Hand messages or signals to their actors, starting those that are absent; return how many were taken.
-
-        `more`: there may be more for the same sessions, to be looked for when these are used up.
-        """
+        `more`: there may be more for the same sessions, to be looked for when these are used up."""
         taken = 0
         self.heard_at = monotonic() if isinstance(next(iter(messages), None), PendingMessage) else self.heard_at
         strangers: dict[UUID, list[PendingMessage | Signal]] = {}
-        self._more = more
         until = perf_counter() + SLICE_SECONDS
         for message in messages:
             if perf_counter() > until:
@@ -228,48 +232,47 @@ class Supervisor:
             if actor is None:
                 strangers.setdefault(message.execution_id, []).append(message)
             else:
-                taken += self._put(actor, message)
+                taken += self._put(actor, message, more)
         if strangers:
             async with self._starting:
-                ended = await self._start([i for i in strangers if i not in self._actors])
+                absent = [i for i in strangers if i not in self._actors]
+                left_out = await self._start(absent, type(messages[0]) is Signal)
                 for execution_id, waiting in strangers.items():
                     if perf_counter() > until:
                         await asyncio.sleep(0)
                         until = perf_counter() + SLICE_SECONDS
                     actor = self._actors.get(execution_id)
-                    if actor is None and execution_id in ended:
-                        self.wake(None)  # it ended since they were fetched: another of the session may hear them now
-                    elif actor is None:
+                    if actor is not None:
+                        taken += sum([self._put(actor, message, more) for message in waiting])
+                    elif execution_id in left_out:
                         self._pass_over(waiting)
-                    else:
-                        taken += sum([self._put(actor, message) for message in waiting])
+                    else:  # it ended since they were fetched, and another may hear them now; or it had to make room
+                        self.wake(None)
+                        self.due_bell.ring()
         return taken
 
     async def deliver_due(self, due: Sequence[DueExecution]) -> set[Actor]:
         """Hand due times to their actors, starting those that are absent; return the actors that took theirs."""
         taken = set[Actor]()
         async with self._starting:
-            await self._start([d.id for d in due if d.id not in self._actors])
+            left_out = await self._start([d.id for d in due if d.id not in self._actors], True)
+            until = perf_counter() + DUE_SLICE_SECONDS
             with self._around.committer.together():
-                await self._hand_out_due(due, taken)
+                for item in due:
+                    if perf_counter() > until:
+                        await asyncio.sleep(0)
+                        until = perf_counter() + DUE_SLICE_SECONDS
+                    actor = self._actors.get(item.id)
+                    if actor is not None:
+                        self._use(actor)
+                        actor.mailbox.put_due(item)
+                        actor.poke()
+                        taken.add(actor)
+                    elif item.id in left_out and len(self._passed_over_due) < PASSED_OVER_MAX:
+                        self._passed_over_due.add(item.id)
         return taken
 
-    async def _hand_out_due(self, due: Sequence[DueExecution], taken: set[Actor]) -> None:
-        until = perf_counter() + DUE_SLICE_SECONDS
-        for item in due:
-            if perf_counter() > until:
-                await asyncio.sleep(0)
-                until = perf_counter() + DUE_SLICE_SECONDS
-            actor = self._actors.get(item.id)
-            if actor is not None:
-                self._use(actor)
-                actor.mailbox.put_due(item)
-                actor.poke()
-                taken.add(actor)
-            elif len(self._passed_over_due) < PASSED_OVER_MAX:
-                self._passed_over_due.add(item.id)
-
-    def _put(self, actor: Actor, message: PendingMessage | Signal) -> bool:
+    def _put(self, actor: Actor, message: PendingMessage | Signal, more: bool) -> bool:
         if message.id in self._held:
             return False
         if self.forgotten and message.session_id in self.forgotten and isinstance(message, PendingMessage):
@@ -279,11 +282,10 @@ class Supervisor:
             self.overflowed = True
             self._pass_over((message,))
             return False
-        if self._more:
+        if more:
             mailbox.more = True
         self._held.add(message)
-        self._actors.move_to_end(message.execution_id)
-        actor.last_used = monotonic()
+        self._use(actor)
         if actor.idle:
             actor.resume()
         return True
@@ -298,13 +300,14 @@ class Supervisor:
 
     # ── starting ──
 
-    async def _start(self, ids: list[UUID]) -> Collection[UUID]:
-        """Start actors for executions that have none, as many as there is room for; return those that run no more.
-        Under the lock."""
+    async def _start(self, ids: list[UUID], due: bool = False) -> Collection[UUID]:
+        """Start as many as there is room for; return whom it left out, also as not for us. Under the lock."""
         room = self._make_room(len(ids))
-        self.short_of_room = room < len(ids)
+        if room < len(ids):
+            self.short_of_room, self._due_waits = True, self._due_waits or due
+            self.messages_bell.ring()
         if not room or self._stopping:
-            return ()
+            return set(ids)
         standings, ended = await self._loading.load(ids[:room], self._actors.keys())
         for standing in standings:
             actor = Actor(standing, self._around)
@@ -312,14 +315,13 @@ class Supervisor:
             self._actors[actor.id] = actor
             self._metrics.actors_started.inc()
             actor.resume()
-        return ended
+        return set(ids).difference(ended, [standing.id for standing in standings])
 
     def _make_room(self, wanted: int) -> int:
         """Let the least recently used idle actors go; return how many may start, `wanted` at most."""
         room = self._actors_max - len(self._actors)
         if room < wanted:
-            idle = islice((a for a in self._actors.values() if a.may_passivate), wanted - room)
-            for actor in list(idle):
+            for actor in list(islice((a for a in self._actors.values() if a.may_passivate), wanted - room)):
                 self._leave(actor)
                 self._metrics.actors_passivated.inc()
             room = self._actors_max - len(self._actors)
@@ -364,16 +366,14 @@ class Supervisor:
         if self._actors.get(actor.id) is actor:
             del self._actors[actor.id]
         self._busy.discard(actor)
-        mailbox: Mailbox = actor.mailbox
+        mailbox = actor.mailbox
         left: list[PendingMessage | Signal] = [*mailbox.messages, *mailbox.signals, *mailbox.later]
         if left or actor.in_hand is not None:
-            self._held.let_go([item.id for item in left])
-            self._held.let_go((actor.in_hand or 0,))
+            self._held.let_go([actor.in_hand or 0, *(item.id for item in left)])
             if actor.standing.row.session_id is not None:
                 self.forgotten.add(actor.standing.row.session_id)
             self._look_again(actor.standing.row.session_id)
-            self.due_bell.ring()
-        if mailbox.due is not None:
+        if left or actor.in_hand is not None or mailbox.due is not None:
             self.due_bell.ring()
         if self._passed_over or self._passed_over_due:  # there is room now
             self._refill()

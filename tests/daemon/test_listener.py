@@ -140,6 +140,33 @@ async def test_f2_an_open_transaction_only_makes_the_daemon_poll(database: str) 
         await dozing(chat)
 
 
+async def test_a_connection_is_used_by_one_at_a_time_and_blamed_for_its_own_mistakes_only(database: str) -> None:
+    """Else each new connection is lost to whoever wants to doze on it while it begins to listen, and so on for ever."""
+    async with chatting(database) as chat:
+        listener: Any = chat.daemon.listener
+        await dozing(chat)
+        check, may_listen = listener._check, asyncio.Event()
+
+        async def check_late(*arguments: Any) -> None:
+            await may_listen.wait()
+            await check(*arguments)
+
+        listener._check = check_late
+        lost = listener._connection
+        assert lost is not None
+        lost.terminate()
+        others = "select from pg_stat_activity where datname = current_database() and query ilike 'listen %'"
+        while not await fetch(database, others):
+            pass
+        assert not listener.listening and not await listener.doze(chat.daemon.partitions.owned)
+        may_listen.set()
+        await until(lambda: listener.listening)
+        listener._terminate(lost, TimeoutError())  # whoever waited for an answer on it hears of its end only now
+        assert not listener._ended.rung
+        await chat.idle()
+        await dozing(chat)
+
+
 async def test_a_bell_is_never_missed() -> None:
     bell = Bell()
     bell.ring()
