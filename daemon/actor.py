@@ -137,6 +137,15 @@ class Actor:
         except Exception as raised:
             self._around.gone(self, raised)
 
+    async def settle(self, rest: Awaitable[Settled]) -> None:
+        """Drive it on with what comes of the rest of its turn."""
+        try:
+            settled = await rest
+        except Exception as error:
+            self.throw(error)
+        else:
+            self.resume(settled)
+
     def drop(self) -> None:
         """End it where it is; what is not committed did not happen."""
         self.idle, self._dropped = False, True

@@ -228,7 +228,7 @@ class Daemon:
                 messages = await self.store.fetch_messages(supervisor.held, 1)
                 due = await self.store.fetch_due(supervisor.held_due, 1)
                 signals = await self.store.fetch_signals(supervisor.held, 1)
-                told = await self.store.tell_events(supervisor.events_awaited)
+                told = await self.store.tell_events(supervisor.events_awaited.names)
                 fires = await self.schedules.due() or await self.sources.due()
                 if not (messages or due or signals or told or fires or self._moving()):
                     return

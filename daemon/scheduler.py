@@ -86,11 +86,11 @@ class Scheduler:
 
     async def _tell_events(self) -> None:
         """Hand out events: those that nobody has looked at, and early ones that are waited for now."""
-        names, self._supervisor.events_awaited = self._supervisor.events_awaited, set()
+        names = self._supervisor.events_awaited.take()
         try:
             await self._store.tell_events(names)
         except BaseException:
-            self._supervisor.events_awaited = None
+            self._supervisor.events_awaited.names = None
             raise
 
     async def _hand_out(self) -> float:

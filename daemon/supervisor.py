@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Collection, Iterable, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from math import inf
 from random import Random
 from time import monotonic, perf_counter
+from typing import TypeAlias
 from uuid import UUID
 
 import anyio
@@ -26,7 +27,7 @@ from daemon.actor import Actor, Settled, Surrounds
 from daemon.asking import Asking
 from daemon.bell import Bell
 from daemon.committer import Committer
-from daemon.held import Held
+from daemon.held import Awaited, Held, PassedOver
 from daemon.loading import Loading
 from daemon.metrics import Metrics
 from daemon.partitions import partition_of
@@ -35,11 +36,11 @@ from daemon.rows import DueExecution, PendingMessage, Signal
 from daemon.store import Store
 from daemon.turns import World
 
-PASSED_OVER_MAX = 10_000
-EVENTS_AWAITED_MAX = 1_000  # names; with more, all that are waited for are looked at
 SLICE_SECONDS = 0.01  # of handing out, until others have their turn
 DUE_SLICE_SECONDS = 0.001  # the same of what is due: a message that comes meanwhile waits for that at each of its steps
 SCANS_PER_IDLE = 4  # an idle actor is let go after at most a quarter more than its time
+
+Item: TypeAlias = PendingMessage | Signal
 
 log = structlog.get_logger(__name__)
 
@@ -65,8 +66,8 @@ class Supervisor:
         self._actors_max, self._idle_seconds_max = actors_max, idle_seconds_max
         self._actors: OrderedDict[UUID, Actor] = OrderedDict()  # the least recently used first
         self._busy: set[Actor] = set()  # actors, not ids: one that leaves may have a successor already
-        self._held = Held()
-        self._passed_over, self._passed_over_due = set[int](), set[UUID]()
+        self.hand = Held()  # what is held, by bots
+        self._passed_over = PassedOver()
         self.forgotten: set[UUID] = set()  # sessions whose messages came free since the fetch under way began
         self._starting = anyio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
@@ -76,13 +77,13 @@ class Supervisor:
         self._due_waits = False  # there was no room for what is due or told
         self.messages_bell, self.due_bell, self.requests_bell = Bell(), Bell(), Bell()
         self.due_at, self.heard_at = 0.0, -inf  # when to look for what is due; when a message came last (monotonic)
-        self.events_awaited: set[str] | None = None  # names to look for; None: all, as after a start
+        self.events_awaited = Awaited()
         self._around = Surrounds(
             committer,
             asking,
             world,
             metrics,
-            self._held.let_go,
+            self.hand.let_go,
             self._look_again,
             self._refill,
             self._due_in,
@@ -99,17 +100,12 @@ class Supervisor:
     @property
     def held(self) -> Collection[int]:
         """The ids of messages that a fetch must leave out."""
-        return self._passed_over.union(self._held.ids) if self._passed_over else self._held.ids
-
-    @property
-    def hand(self) -> Held:
-        """What is held, by bots."""
-        return self._held
+        return self._passed_over.ids.union(self.hand.ids) if self._passed_over.ids else self.hand.ids
 
     @property
     def held_due(self) -> list[UUID]:
         """The executions whose due time is in hand: a mailbox has it, or its turn is on its way."""
-        return [*(actor.id for actor in self._busy), *self._passed_over_due]
+        return [*(actor.id for actor in self._busy), *self._passed_over.due]
 
     @property
     def present(self) -> list[UUID]:
@@ -138,9 +134,8 @@ class Supervisor:
 
     def sweep(self) -> None:
         """Try again what was passed over, and look for every event that is waited for."""
-        self.events_awaited = None
+        self.events_awaited.names = None
         self._passed_over.clear()
-        self._passed_over_due.clear()
 
     def wake(self, partition: int | None) -> None:
         """Have messages fetched, of one partition or of all."""
@@ -161,10 +156,7 @@ class Supervisor:
 
     def _awaits(self, names: Iterable[str]) -> None:
         """Have events looked for that came before their wait."""
-        if self.events_awaited is not None:
-            self.events_awaited.update(names)
-            if len(self.events_awaited) > EVENTS_AWAITED_MAX:
-                self.events_awaited = None
+        self.events_awaited.add(names)
         self.due_bell.ring()
 
     async def try_again(self) -> None:
@@ -175,13 +167,11 @@ class Supervisor:
 
     def _refill(self, *, due: bool = True) -> None:
         self._passed_over.clear()
-        self._passed_over_due.clear()
         self.wake(None)
         if due:
             self.due_bell.ring()
 
     def _due_in(self, seconds: float) -> None:
-        """Wake the scheduler if it would sleep longer than that."""
         if anyio.current_time() + seconds < self.due_at:
             self.due_bell.ring()
 
@@ -217,38 +207,62 @@ class Supervisor:
 
     # ── what comes in ──
 
-    async def deliver(self, messages: Sequence[PendingMessage | Signal], *, more: bool = False) -> int:
+    async def deliver(self, messages: Sequence[Item], *, more: bool = False) -> int:
         """Hand messages or signals to their actors, starting those that are absent; return how many were taken.
         `more`: there may be more for the same sessions, to be looked for when these are used up."""
-        taken = 0
+        taken, until = 0, perf_counter() + SLICE_SECONDS
         self.heard_at = monotonic() if isinstance(next(iter(messages), None), PendingMessage) else self.heard_at
-        strangers: dict[UUID, list[PendingMessage | Signal]] = {}
-        until = perf_counter() + SLICE_SECONDS
+        strangers: dict[UUID, list[Item]] = {}
+        behind: list[tuple[Actor, Item]] = []  # others, who may have to make room
+        full = len(self._actors) >= self._actors_max
         for message in messages:
             if perf_counter() > until:
                 await asyncio.sleep(0)  # let the first turns be committed while the next ones run
                 until = perf_counter() + SLICE_SECONDS
             actor = self._actors.get(message.execution_id)
-            if actor is None:
+            if actor is None or (strangers and message.execution_id in strangers):
                 strangers.setdefault(message.execution_id, []).append(message)
+            elif full:
+                behind.append((actor, message))
             else:
                 taken += self._put(actor, message, more)
         if strangers:
-            async with self._starting:
-                absent = [i for i in strangers if i not in self._actors]
-                left_out = await self._start(absent, type(messages[0]) is Signal)
-                for execution_id, waiting in strangers.items():
-                    if perf_counter() > until:
-                        await asyncio.sleep(0)
-                        until = perf_counter() + SLICE_SECONDS
-                    actor = self._actors.get(execution_id)
-                    if actor is not None:
-                        taken += sum([self._put(actor, message, more) for message in waiting])
-                    elif execution_id in left_out:
-                        self._pass_over(waiting)
-                    else:  # it ended since they were fetched, and another may hear them now; or it had to make room
-                        self.wake(None)
-                        self.due_bell.ring()
+            taken += await self._deliver_absent(strangers, more, type(messages[0]) is Signal)
+        return taken + (await self._deliver_behind(behind, more) if behind else 0)
+
+    async def _deliver_absent(self, strangers: dict[UUID, list[Item]], more: bool, told: bool) -> int:
+        taken, until = 0, perf_counter() + SLICE_SECONDS
+        async with self._starting:
+            left_out = await self._start([i for i in strangers if i not in self._actors], told)
+            for execution_id, waiting in strangers.items():
+                if perf_counter() > until:
+                    await asyncio.sleep(0)
+                    until = perf_counter() + SLICE_SECONDS
+                actor = self._actors.get(execution_id)
+                if actor is not None:
+                    taken += sum([self._put(actor, message, more) for message in waiting])
+                elif execution_id in left_out:
+                    self._passed_over.add(waiting)
+                else:  # it ended since they were fetched, and another may hear them now; or it had to make room
+                    self.wake(None)
+                    self.due_bell.ring()
+        return taken
+
+    async def _deliver_behind(self, behind: list[tuple[Actor, Item]], more: bool) -> int:
+        """Hand out what is for those who were there before, once whoever was not has been started. Where somebody found
+        no room, who is busy gets no more messages: a conversation that never pauses would never make any (F15)."""
+        taken, until, later = 0, perf_counter() + SLICE_SECONDS, set[Actor]()
+        for actor, message in behind:
+            if perf_counter() > until:
+                await asyncio.sleep(0)
+                until = perf_counter() + SLICE_SECONDS
+            if self._actors.get(actor.id) is not actor:
+                self.wake(None)
+                self.due_bell.ring()
+            elif type(message) is PendingMessage and (actor in later or (self.short_of_room and not actor.idle)):
+                later.add(actor)  # fetched again by the look that follows a lack of room
+            else:
+                taken += self._put(actor, message, more)
         return taken
 
     async def deliver_due(self, due: Sequence[DueExecution]) -> set[Actor]:
@@ -268,23 +282,23 @@ class Supervisor:
                         actor.mailbox.put_due(item)
                         actor.poke()
                         taken.add(actor)
-                    elif item.id in left_out and len(self._passed_over_due) < PASSED_OVER_MAX:
-                        self._passed_over_due.add(item.id)
+                    elif item.id in left_out:
+                        self._passed_over.add_due(item.id)
         return taken
 
-    def _put(self, actor: Actor, message: PendingMessage | Signal, more: bool) -> bool:
-        if message.id in self._held:
+    def _put(self, actor: Actor, message: Item, more: bool) -> bool:
+        if message.id in self.hand:
             return False
         if self.forgotten and message.session_id in self.forgotten and isinstance(message, PendingMessage):
             return False  # one before it may have come free since it was fetched: all are fetched again, in order
         mailbox = actor.mailbox
         if not (mailbox.put(message) if isinstance(message, PendingMessage) else mailbox.put_signal(message)):
             self.overflowed = True
-            self._pass_over((message,))
+            self._passed_over.add((message,))
             return False
         if more:
             mailbox.more = True
-        self._held.add(message)
+        self.hand.add(message)
         self._use(actor)
         if actor.idle:
             actor.resume()
@@ -293,10 +307,6 @@ class Supervisor:
     def _use(self, actor: Actor) -> None:
         self._actors.move_to_end(actor.id)
         actor.last_used = monotonic()
-
-    def _pass_over(self, messages: Iterable[PendingMessage | Signal]) -> None:
-        if len(self._passed_over) < PASSED_OVER_MAX:
-            self._passed_over.update(m.id for m in messages)
 
     # ── starting ──
 
@@ -332,15 +342,7 @@ class Supervisor:
     def _at_length(self, actor: Actor, rest: Awaitable[Settled]) -> None:
         """Run the rest of a turn in a task, and drive its actor on with what came of it."""
         assert self._tasks is not None, "actors live inside run()"
-        self._tasks.create_task(self._settle(actor, rest))
-
-    async def _settle(self, actor: Actor, rest: Awaitable[Settled]) -> None:
-        try:
-            settled = await rest
-        except Exception as error:
-            actor.throw(error)
-        else:
-            actor.resume(settled)
+        self._tasks.create_task(actor.settle(rest))
 
     def _gone(self, actor: Actor, error: Exception | None) -> None:
         """Take leave of an actor that has ended; what ended by an error is put aside first."""
@@ -367,22 +369,20 @@ class Supervisor:
             del self._actors[actor.id]
         self._busy.discard(actor)
         mailbox = actor.mailbox
-        left: list[PendingMessage | Signal] = [*mailbox.messages, *mailbox.signals, *mailbox.later]
+        left: list[Item] = [*mailbox.messages, *mailbox.signals, *mailbox.later]
         if left or actor.in_hand is not None:
-            self._held.let_go([actor.in_hand or 0, *(item.id for item in left)])
+            self.hand.let_go([actor.in_hand or 0, *(item.id for item in left)])
             if actor.standing.row.session_id is not None:
                 self.forgotten.add(actor.standing.row.session_id)
             self._look_again(actor.standing.row.session_id)
         if left or actor.in_hand is not None or mailbox.due is not None:
             self.due_bell.ring()
-        if self._passed_over or self._passed_over_due:  # there is room now
+        if self._passed_over:  # there is room now
             self._refill()
 
     def _passivate_idle(self) -> None:
         oldest = monotonic() - self._idle_seconds_max
-        for actor in list(self._actors.values()):
-            if actor.last_used > oldest:
-                break
+        for actor in list(takewhile(lambda a: a.last_used <= oldest, self._actors.values())):
             if actor.may_passivate:
                 self._leave(actor)
                 self._metrics.actors_passivated.inc()

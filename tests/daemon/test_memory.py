@@ -8,10 +8,10 @@ from typing import Any
 
 from bench.copies import copy_conversation, some_sessions
 from daemon.app import Daemon
+from daemon.held import EVENTS_AWAITED_MAX, PASSED_OVER_MAX
 from daemon.plans import Plans
 from daemon.rows import Counted, StoredPlan
 from daemon.store_operators import EXACT_MAX
-from daemon.supervisor import EVENTS_AWAITED_MAX, PASSED_OVER_MAX
 from engine.codec import UnreadablePlan, encode_plan
 from engine.compiler import compile_script
 from tests.daemon.conversing import Chat, chatting, fetch
@@ -25,12 +25,12 @@ MESSAGES_MAX = 100  # of one mailbox
 BOUNDS: dict[str, float] = {
     "supervisor._actors": ACTORS_MAX,
     "supervisor._busy": ACTORS_MAX,
-    "supervisor._held": ACTORS_MAX * 2 * MESSAGES_MAX,
-    "supervisor._passed_over": PASSED_OVER_MAX,
-    "supervisor._passed_over_due": PASSED_OVER_MAX,
+    "supervisor.hand": ACTORS_MAX * 2 * MESSAGES_MAX,
+    "supervisor._passed_over.ids": PASSED_OVER_MAX,
+    "supervisor._passed_over.due": PASSED_OVER_MAX,
     "supervisor._named": 256,
     "supervisor.forgotten": ACTORS_MAX,  # sessions of actors that left since a look began
-    "supervisor.events_awaited": EVENTS_AWAITED_MAX,
+    "supervisor.events_awaited.names": EVENTS_AWAITED_MAX,
     "supervisor._loading._plans._plans": 500,
     "committer._pending": ACTORS_MAX,  # an actor has one turn on its way
     "partitions.owned": 256,

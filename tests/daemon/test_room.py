@@ -87,8 +87,8 @@ async def test_what_is_due_and_what_is_told_find_room_when_others_have_ended_the
         begun = UUID(int=7)
         await chat.clients.start("begins.bas", session_id=begun)
         await fetch(database, "select workflow_publish('bell', '{}')")
-        await until(lambda: bool(supervisor._passed_over))
-        await until(lambda: bool(supervisor._passed_over_due))
+        await until(lambda: bool(supervisor._passed_over.ids))
+        await until(lambda: bool(supervisor._passed_over.due))
         await gate.execute("select pg_advisory_unlock(7)")
         assert await chat.until_said(begun, 5) == ["begun"]
         assert await chat.until_said(told, 5) == ["told"]

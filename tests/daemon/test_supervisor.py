@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from daemon.actor import Actor
@@ -70,11 +71,35 @@ async def test_what_came_free_during_a_look_is_not_overtaken_by_what_the_look_ha
         first, second = await daemon.store.fetch_messages([], 10)
         actor = supervisor._actors[execution]
         assert actor.mailbox.put(first)
-        supervisor._held.add(first)
+        supervisor.hand.add(first)
         supervisor.let_go(range(256))  # the first comes free, and the second was found while it was not
         assert first.id not in supervisor.held
         assert await supervisor.deliver([second]) == 0
         supervisor.forgotten.clear()  # as before each look
         assert await supervisor.deliver([first, second]) == 2
+        await until(lambda: not supervisor.busy)
+        assert await chat.said(session) == ["you said first", "you said second"]
+
+
+async def test_what_was_found_for_one_who_is_started_meanwhile_keeps_its_order(database: str) -> None:
+    async with chatting(database) as chat:
+        session, execution = await chat.start("echo.bas")
+        daemon = chat.daemon
+        supervisor = daemon.supervisor
+        await daemon._cancel("fetcher")
+        for text in ("first", "second"):
+            await chat.clients.send(session, text)
+        found = await daemon.store.fetch_messages([], 10)
+        actor = supervisor._actors.pop(execution)
+
+        class Found(list[PendingMessage]):
+            """Gives the first while its conversation is absent, and the second when it has been started."""
+
+            def __iter__(self) -> Iterator[PendingMessage]:
+                yield found[0]
+                supervisor._actors[execution] = actor
+                yield found[1]
+
+        assert await supervisor.deliver(Found(found)) == 2
         await until(lambda: not supervisor.busy)
         assert await chat.said(session) == ["you said first", "you said second"]
