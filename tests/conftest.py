@@ -7,10 +7,12 @@ STEPWELL_TEST_POSTGRES_BIN names a folder of other PostgreSQL programs; STEPWELL
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import os
 import random
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -139,18 +141,38 @@ def start_server(folder: Path) -> Running:
 
 
 @pytest.fixture(scope="session")
-def postgres(state_home: Path) -> Iterator[Running]:
+def made_cluster() -> Path:
+    """The files of a server that was made and stopped: initdb runs once, whoever of the run's processes comes first."""
+    folder = Path(os.environ[run_state.VARIABLE]) / "cluster"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            start_server(folder).close()
+            (folder / "made").touch()
+    return folder / "data"
+
+
+def copy_cluster(made: Path, folder: Path) -> Path:
+    """Return `folder`, in which a server now starts on a copy of the files that initdb made for another."""
+    folder.mkdir()
+    folder.chmod(0o711)
+    subprocess.run(["cp", "-a", str(made), str(folder / "data")], check=True)  # whose they are, too
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(state_home: Path, made_cluster: Path) -> Iterator[Running]:
     """The server of this process, fsync off. Do not stop or kill it: ask for `own_postgres` to do that."""
-    with start_server(state_home / "pg") as running:
+    with start_server(copy_cluster(made_cluster, state_home / "pg")) as running:
         yield running
 
 
 @pytest.fixture
-def own_postgres(state_home: Path) -> Iterator[Running]:
-    """A server of this test's own, to be restarted or killed: about one second."""
+def own_postgres(state_home: Path, made_cluster: Path) -> Iterator[Running]:
+    """A server of this test's own, to be restarted or killed: a few tenths of a second."""
     folder = Path(tempfile.mkdtemp(prefix="own-", dir=state_home))
     folder.chmod(0o711)
-    with start_server(folder / "pg") as running:
+    with start_server(copy_cluster(made_cluster, folder / "pg")) as running:
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 
