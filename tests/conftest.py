@@ -43,7 +43,7 @@ SERVER_SETTINGS |= {"max_wal_senders": "0", "max_wal_size": "2GB"}
 
 # A copy of the template is hundreds of small files: on a disk they cost three times the CPU that they cost in memory.
 MEMORY = "/dev/shm"
-MEMORY_BYTES_MIN = 4 * 2**30  # many times what the servers of two workers hold
+MEMORY_BYTES_MIN = 2 * 2**30  # two workers held a third of one at most
 
 # Explaining a failure traces every line: what takes seconds takes minutes.
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink]
