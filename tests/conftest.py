@@ -7,10 +7,12 @@ STEPWELL_TEST_POSTGRES_BIN names a folder of other PostgreSQL programs; STEPWELL
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import os
 import random
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +40,10 @@ SERVER_SETTINGS = {
     "wal_level": "minimal",
 }
 SERVER_SETTINGS |= {"max_wal_senders": "0", "max_wal_size": "2GB"}
+
+# A copy of the template is hundreds of small files: on a disk they cost three times the CPU that they cost in memory.
+MEMORY = "/dev/shm"
+MEMORY_BYTES_MIN = 2 * 2**30  # two workers held a third of one at most
 
 # Explaining a failure traces every line: what takes seconds takes minutes.
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink]
@@ -110,10 +116,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
+def roomy_memory() -> str | None:
+    """Return the folder whose files are memory, where it is ours to use, has room and lets programs run; else None."""
+    try:
+        found = os.statvfs(MEMORY)
+    except OSError:
+        return None
+    roomy = found.f_bavail * found.f_frsize >= MEMORY_BYTES_MIN and not found.f_flag & (os.ST_NOEXEC | os.ST_RDONLY)
+    return MEMORY if roomy and os.access(MEMORY, os.W_OK | os.X_OK) else None
+
+
 @pytest.fixture(scope="session")
 def state_home() -> Iterator[Path]:
     """A short-named folder that the server's user can enter, also where pytest's own is private to root."""
-    with tempfile.TemporaryDirectory(prefix="stepwell-test-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="stepwell-test-", dir=roomy_memory(), ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o711)
         yield Path(name)
 
@@ -125,18 +141,38 @@ def start_server(folder: Path) -> Running:
 
 
 @pytest.fixture(scope="session")
-def postgres(state_home: Path) -> Iterator[Running]:
+def made_cluster() -> Path:
+    """The files of a server that was made and stopped: initdb runs once, whoever of the run's processes comes first."""
+    folder = Path(os.environ[run_state.VARIABLE]) / "cluster"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            start_server(folder).close()
+            (folder / "made").touch()
+    return folder / "data"
+
+
+def copy_cluster(made: Path, folder: Path) -> Path:
+    """Return `folder`, in which a server now starts on a copy of the files that initdb made for another."""
+    folder.mkdir()
+    folder.chmod(0o711)
+    subprocess.run(["cp", "-a", str(made), str(folder / "data")], check=True)  # whose they are, too
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(state_home: Path, made_cluster: Path) -> Iterator[Running]:
     """The server of this process, fsync off. Do not stop or kill it: ask for `own_postgres` to do that."""
-    with start_server(state_home / "pg") as running:
+    with start_server(copy_cluster(made_cluster, state_home / "pg")) as running:
         yield running
 
 
 @pytest.fixture
-def own_postgres(state_home: Path) -> Iterator[Running]:
-    """A server of this test's own, to be restarted or killed: about one second."""
+def own_postgres(state_home: Path, made_cluster: Path) -> Iterator[Running]:
+    """A server of this test's own, to be restarted or killed: a few tenths of a second."""
     folder = Path(tempfile.mkdtemp(prefix="own-", dir=state_home))
     folder.chmod(0o711)
-    with start_server(folder / "pg") as running:
+    with start_server(copy_cluster(made_cluster, folder / "pg")) as running:
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 

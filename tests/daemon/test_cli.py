@@ -74,11 +74,20 @@ def test_version() -> None:
         (("config", "--log-level", "loud"), "stepwell: Invalid value"),
     ],
 )  # fmt: skip
-def test_wrong_usage_is_one_clear_line_and_status_2(arguments: tuple[str, ...], complaint: str) -> None:
-    answer = stepwell(*arguments)
-    assert answer.returncode == exits.USAGE
-    assert answer.stderr.startswith(complaint)
-    assert "Traceback" not in answer.stderr and "secret" not in answer.stderr and not answer.stdout
+def test_wrong_usage_is_one_clear_line_and_status_2(
+    arguments: tuple[str, ...], complaint: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("STEPWELL_")]:
+        monkeypatch.delenv(name)
+    assert run_command(list(arguments)) == exits.USAGE
+    answer = capfd.readouterr()
+    assert answer.err.startswith(complaint)
+    assert "Traceback" not in answer.err and "secret" not in answer.err and not answer.out
+
+
+def test_a_process_ends_with_the_status_of_wrong_usage() -> None:
+    answer = stepwell("confg")
+    assert answer.returncode == exits.USAGE and answer.stderr.startswith('stepwell: Unknown command "confg".')
 
 
 def test_config_tells_value_and_origin_and_no_password(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from tempfile import NamedTemporaryFile
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -20,6 +21,9 @@ from tests.conftest import migrate_template
 from tests.daemon.conversing import chatting, execute, fetch
 from tests.daemon.lonely_daemon import settings
 from tests.daemon.test_committer import CREATE
+from tests.preloaded import Preloaded, start
+
+ROOT = Path(__file__).parents[2]
 
 SCRIPT = """
 #workflow
@@ -36,21 +40,19 @@ EXPECTED = [text for i in range(1, 5) for text in (f"question {i}", f"heard {i}"
 
 
 @asynccontextmanager
-async def process(dsn: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(dsn: str) -> AsyncIterator[Preloaded]:
     """Run a daemon in a process of its own, that is killed at the end."""
-    arguments = (sys.executable, "-m", "tests.daemon.lonely_daemon", dsn)
-    running = await asyncio.create_subprocess_exec(
-        *arguments, cwd=Path(__file__).parents[2], stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    assert running.stdout is not None
-    try:
-        while (line := await running.stdout.readline()) != b"up\n":
-            assert line, "the daemon ended"
-        yield running
-    finally:
-        with suppress(ProcessLookupError):
+    with NamedTemporaryFile() as said:
+        running = start("tests.daemon.lonely_daemon", [dsn], Path(said.name), directory=ROOT, environment=os.environ)
+        try:
+            while b"up\n" not in said.read():
+                said.seek(0)
+                assert running.poll() is None, "the daemon ended"
+                await asyncio.sleep(0.005)
+            yield running
+        finally:
             running.kill()
-        await running.communicate()
+            await asyncio.to_thread(running.wait)
 
 
 async def prepare(dsn: str) -> None:

@@ -23,7 +23,7 @@ from daemon import embedded_state
 from daemon.cli.up import keep_running
 from daemon.embedded import EmbeddedError, EmbeddedInUse, Running, find_running, start_embedded
 from daemon.embedded_binaries import find_binaries
-from tests.conftest import BINARIES, run, start_server
+from tests.conftest import BINARIES, copy_cluster, run, start_server
 
 ROOT = os.geteuid() == 0
 PROGRAMS = Path(BINARIES) if BINARIES else None
@@ -236,8 +236,8 @@ def test_a_cluster_of_another_version_is_left_alone(folder: Path) -> None:
     assert (data / "PG_VERSION").read_text() == "9.6\n"
 
 
-def test_a_path_too_long_for_a_socket_gets_one_elsewhere(folder: Path) -> None:
-    long = folder / ("long" * 30)
+def test_a_path_too_long_for_a_socket_gets_one_elsewhere(folder: Path, made_cluster: Path) -> None:
+    long = copy_cluster(made_cluster, folder / ("long" * 30))
     with start_server(long) as running:
         assert running.socket_dir.parent != long
         assert stat.S_IMODE(running.socket_dir.stat().st_mode) == 0o700
@@ -246,7 +246,8 @@ def test_a_path_too_long_for_a_socket_gets_one_elsewhere(folder: Path) -> None:
     assert not socket_dir.exists()
 
 
-def test_what_the_server_says_is_in_the_error(folder: Path) -> None:
+def test_what_the_server_says_is_in_the_error(folder: Path, made_cluster: Path) -> None:
+    copy_cluster(made_cluster, folder / "pg")
     with pytest.raises(EmbeddedError, match=r"did not start\. It said:\n.*(?s:.)*work_mem"):
         start_embedded(folder / "pg", binaries=PROGRAMS, settings={"work_mem": "a lot"}, fsync=False)
     assert find_running(folder / "pg") is None
@@ -259,7 +260,8 @@ def test_without_programs_there_is_a_sentence(folder: Path) -> None:
         start_embedded(folder / "pg", binaries=folder)
 
 
-def test_fsync_is_on_unless_a_test_says_otherwise(folder: Path) -> None:
+def test_fsync_is_on_unless_a_test_says_otherwise(folder: Path, made_cluster: Path) -> None:
+    copy_cluster(made_cluster, folder / "pg")
     with start_embedded(folder / "pg", binaries=PROGRAMS) as running:
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             assert ask(running.dsn, f"SHOW {setting}") == "on"

@@ -34,6 +34,19 @@ case $1 in
         ;;
 esac
 """
+# Stands in for Python where it makes an environment, which takes seconds of CPU: one whose pip finds no index.
+PYTHON = """#!/bin/sh
+for last; do :; done
+case "$1 $2" in
+    "-m venv")
+        mkdir -p "$last/bin"
+        printf '#!/bin/sh\\necho "$*" >> "$FAKE_CALLS"\\necho "pip: no index" >&2\\nexit 1\\n' > "$last/bin/python"
+        chmod +x "$last/bin/python"
+        ;;
+    *version_info*) echo "$0" ;;
+    *) exec "$FAKE_PYTHON" "$@" ;;
+esac
+"""
 
 
 class Tree:
@@ -130,11 +143,16 @@ def test_development_has_an_environment_of_its_own(tree: Tree) -> None:
     assert tree.count("venv") == 2
 
 
-def test_a_failed_setting_up_is_told_and_tried_again(tree: Tree) -> None:
+def test_a_failed_setting_up_is_told_and_tried_again(tree: Tree, tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python-of-test"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    tree.environ["STEPWELL_PYTHON"] = str(python)
     tree.fails.touch()
     status, out, err = tree.run("ps")
     assert (status, out) == (2, "")
     assert "going on with venv and pip" in err and "The first run needs the network" in err
+    assert tree.count("-m pip install") == 1 and "pip: no index" in err
     tree.fails.unlink()
     assert tree.run("ps")[:2] == (0, "ran: ps\n")
 

@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from tests.faults.conversation import FOLDER
 
@@ -43,8 +44,41 @@ parameters = ["description"]
 """
 
 
+class Process(Protocol):
+    """What is asked of a process that was started."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: signal.Signals) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Start(Protocol):
+    """A way to start a process; what it says is added to `output`."""
+
+    def __call__(
+        self, module: str, arguments: Sequence[str], output: Path, *, directory: Path, environment: Mapping[str, str]
+    ) -> Process: ...
+
+
+def start_anew(
+    module: str, arguments: Sequence[str], output: Path, *, directory: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a process as a person does, which imports everything."""
+    command = [sys.executable, "-m", module, *arguments]
+    with output.open("ab") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory, env=environment
+        )
+
+
 class Service:
     """One daemon after another, of one configuration."""
+
+    starting: ClassVar[Start] = staticmethod(start_anew)
 
     def __init__(self, folder: Path, dsn: str, *, name: str = "daemon",
                  daemon: Mapping[str, object] | None = None,
@@ -53,7 +87,7 @@ class Service:
         self.log = folder / f"{name}.log"
         self._config = folder / f"{name}.toml"
         self._program = program
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._said_before = 0
         sources = folder / "scripts"
         sources.mkdir(exist_ok=True)
@@ -74,12 +108,10 @@ class Service:
         """Start a daemon; it is not waited for."""
         assert self._process is None
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("STEPWELL_", "PYTHON"))}
-        command = [sys.executable, "-m", self._program, "up", "--config", str(self._config)]
-        with self.log.open("ab") as log:
-            self._said_before = log.tell()
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=environment
-            )
+        arguments = ["up", "--config", str(self._config)]
+        self.log.touch()
+        self._said_before = self.log.stat().st_size
+        self._process = Service.starting(self._program, arguments, self.log, directory=ROOT, environment=environment)
 
     def check(self) -> None:
         """Fail, with the end of its log, if the daemon has ended by itself."""
