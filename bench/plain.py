@@ -10,13 +10,8 @@ from bench.server import Reference
 from bench.surroundings import Bench
 
 CONVERSATIONS = (1, 32, 1000)
-SCRIPTS = (
-    "turn.bas",
-    "echo.bas",
-    "deadline.bas",
-    "http.bas",
-    "data.bas",
-)  # the first is what the others are compared with
+# The first is what the others are compared with.
+SCRIPTS = ("turn.bas", "echo.bas", "deadline.bas", "http.bas", "data.bas")
 BEST = "pgbench's best rate"
 ONE = "one pgbench transaction"
 MANY = 1000

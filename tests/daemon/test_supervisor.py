@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from uuid import UUID
 
 from daemon.actor import Actor
 from daemon.rows import PendingMessage
-from tests.daemon.conversing import chatting, fetch, until
+from tests.daemon.conversing import Chat, chatting, fetch, until
 
 
 async def test_an_actor_sleeps_until_its_mailbox_has_something_and_ends_when_told(database: str) -> None:
@@ -60,15 +61,19 @@ async def test_what_was_fetched_for_a_script_that_ended_is_heard_by_the_one_belo
         assert await chat.status(below) == "waiting"
 
 
+async def two_found(chat: Chat, session: UUID) -> list[PendingMessage]:
+    """Say "first" and "second", and look for them in the fetcher's place."""
+    await chat.daemon._cancel("fetcher")
+    for text in ("first", "second"):
+        await chat.clients.send(session, text)
+    return await chat.daemon.store.fetch_messages([], 10)
+
+
 async def test_what_came_free_during_a_look_is_not_overtaken_by_what_the_look_has_found(database: str) -> None:
     async with chatting(database) as chat:
         session, execution = await chat.start("echo.bas")
-        daemon = chat.daemon
-        supervisor = daemon.supervisor
-        await daemon._cancel("fetcher")
-        for text in ("first", "second"):
-            await chat.clients.send(session, text)
-        first, second = await daemon.store.fetch_messages([], 10)
+        supervisor = chat.daemon.supervisor
+        first, second = await two_found(chat, session)
         actor = supervisor._actors[execution]
         assert actor.mailbox.put(first)
         supervisor.hand.add(first)
@@ -84,12 +89,8 @@ async def test_what_came_free_during_a_look_is_not_overtaken_by_what_the_look_ha
 async def test_what_was_found_for_one_who_is_started_meanwhile_keeps_its_order(database: str) -> None:
     async with chatting(database) as chat:
         session, execution = await chat.start("echo.bas")
-        daemon = chat.daemon
-        supervisor = daemon.supervisor
-        await daemon._cancel("fetcher")
-        for text in ("first", "second"):
-            await chat.clients.send(session, text)
-        found = await daemon.store.fetch_messages([], 10)
+        supervisor = chat.daemon.supervisor
+        found = await two_found(chat, session)
         actor = supervisor._actors.pop(execution)
 
         class Found(list[PendingMessage]):
