@@ -90,10 +90,8 @@ class Hurrying:
             value: Value = trimmed(event.content)
             if not value:
                 return None
-        elif not event.content.strip():
-            return None  # which takes the default
         else:
-            answer = self.checked(question.type, event)
+            answer = self.checked(question.type, event)  # no type accepts a blank one, which may take a default
             if type(answer) is not Accepted:
                 return None
             value = answer.value

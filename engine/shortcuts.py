@@ -70,11 +70,7 @@ def saying(expression: Expression, behind: int) -> Act:
     """Return the act that says one text to the session's user."""
 
     def act(own: dict[str, Value], lookup: Lookup, moment: Moment, said: list[Effect]) -> int:
-        try:
-            value = expression.closure(lookup, moment)
-        except Exception:
-            value = evaluate_otherwise(expression, lookup, moment)
-        said.append(Reply(value if type(value) is str else to_text(value)))
+        said.append(Reply(text_of(expression, lookup, moment)))
         return behind
 
     return act

@@ -103,3 +103,42 @@ async def test_a_deadline_of_who_makes_room_for_another_one_is_not_put_off(datab
         chat.daemon.look()
         for session in sessions:
             assert await chat.until_said(session, 5) == ["still here"]
+
+
+async def test_whoever_is_absent_comes_before_those_who_may_make_room(database: str) -> None:
+    """F15, in one look: two conversations have every place and something to hear, a third has waited."""
+    async with chatting(database, limits__actors_max=2) as chat:
+        absent, first, second = [await chat.start("echo.bas") for _ in range(3)]
+        supervisor, store = chat.daemon.supervisor, chat.daemon.store
+        assert set(supervisor.present) == {first[1], second[1]}
+        await chat.daemon._cancel("fetcher")
+        await fetch(database, SAY, [absent[0], first[0], second[0]])
+        found = {message.execution_id: message for message in await store.fetch_messages([], 10)}
+        assert await supervisor.deliver([found[e] for _, e in (first, second, absent)]) == 2
+        assert set(supervisor.present) == {absent[1], second[1]}
+        assert found[first[1]].id not in supervisor.held and None is supervisor.take_named()  # all are looked for again
+        await until(lambda: not supervisor.busy)
+        assert await chat.said(absent[0]) == ["you said hello"]
+
+
+async def test_who_is_busy_gets_no_more_while_another_finds_no_room(database: str) -> None:
+    """F15: else a conversation that never pauses would never be let go."""
+    await execute(database, GATE)
+    gate = await asyncpg.connect(database)
+    slow = "#workflow\nDO\nHEAR x\nn = PASS()\nLOOP\n"
+    scripts = {"slow.bas": slow, "echo.bas": "#workflow\nHEAR x\nTALK x\n"}
+    async with chatting(database, scripts, limits__actors_max=2, tools={"pass": "pass_gate"}) as chat:
+        absent = await chat.start("echo.bas")
+        busy = [await chat.start("slow.bas") for _ in range(2)]
+        supervisor, store = chat.daemon.supervisor, chat.daemon.store
+        await gate.execute("select pg_advisory_lock(7)")
+        await fetch(database, SAY, [session for session, _ in busy])
+        await until(lambda: len(supervisor.busy) == 2)
+        await chat.daemon._cancel("fetcher")
+        await fetch(database, SAY, [absent[0], *(session for session, _ in busy)])
+        found = await store.fetch_messages(supervisor.held, 10)
+        assert len(found) == 3 and await supervisor.deliver(found) == 0
+        assert supervisor.short_of_room and all(not actor.mailbox.messages for actor in supervisor.busy)
+        await gate.execute("select pg_advisory_unlock(7)")
+        await until(lambda: not supervisor.busy)
+    await gate.close()
