@@ -373,3 +373,10 @@ def test_a_file_is_known_by_kind_mime_type_or_name(type: str, files: tuple[Attac
 
 def test_what_a_qr_code_says_counts_more_than_its_picture() -> None:
     assert heard("qrcode", "decoded", "en", PICTURE) == "decoded"
+
+
+@pytest.mark.parametrize("kind", type_names())
+def test_no_type_takes_a_blank_answer(kind: str) -> None:
+    """So that DEFAULT is what a blank one takes, whichever way a HEAR goes."""
+    for blank in ("", "   ", "\n\t", "\u200b"):
+        assert isinstance(heard(kind, blank), Rejected)
